@@ -1,0 +1,53 @@
+# Everything here needs python3 (3.11 or newer), make and a package index; .venv is made on first use.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+export PYTHON
+
+RUN := .venv/bin/python -m
+PYTEST := $(RUN) pytest
+# Two workers fit two cores; the engine's tests start processes of their own.
+WORKERS ?= 2
+
+.PHONY: help setup demo test check bench docs format fuzz campaign clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Make .venv (the others do it themselves)
+	@sh tools/bootstrap.sh
+
+demo: setup ## From an empty ledger to the last redemption, on real invoices; leaves var/demo
+	@$(RUN) tools.demo
+
+test: setup ## Run the tests (the long ones are in `make campaign`)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: setup ## Lint, types, import contracts, code rules, generated docs
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy --strict src tools
+	.venv/bin/lint-imports --no-logo
+	$(RUN) tools.reference --check
+	$(PYTEST) -q tests/architecture
+
+bench: setup ## Measure; prints a table and writes var/bench/ledger.json
+	@$(RUN) tools.bench
+
+docs: setup ## Write the generated reference pages
+	$(RUN) tools.reference
+
+format: setup ## Format the code, mend what ruff can mend
+	$(RUN) ruff check --fix-only .
+	$(RUN) ruff format .
+
+fuzz: setup ## Properties and simulations with many more examples than `make test`
+	$(PYTEST) --hypothesis-profile=fuzz tests/properties tests/simulation $(ARGS)
+
+campaign: fuzz ## `make fuzz`, then the tests that take minutes
+	$(PYTEST) -m slow $(ARGS)
+
+clean: ## Remove .venv, var and caches
+	rm -rf .venv .venv.lock var build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The command line `tally`. It reaches the ledger through `node`."""

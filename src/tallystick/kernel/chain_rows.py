@@ -1,0 +1,29 @@
+"""Rows about the chain itself: the clock of a sandbox, and the seed from which due work's rows are blinded."""
+
+from tallystick.kernel.core.fields import Count, Hash
+from tallystick.kernel.core.record import Record
+
+
+class Clock(Record):
+    """A sandbox chain's business time minus header time, in milliseconds. Id `chain`."""
+
+    table = "clock"
+
+    offset_ms: Count = 0
+
+
+class Entropy(Record):
+    """A running hash over all bodies, the seed for rows that no transaction wrote. Id `chain`; never published."""
+
+    table = "entropy"
+
+    value: Hash
+
+
+class Closed(Record):
+    """The chain was closed (chain.close). Id `chain`."""
+
+    table = "closed"
+
+    successor: str
+    height: Count

@@ -1,0 +1,12 @@
+"""The ledger's vocabulary: every operation, and what each due queue does to each kind of record."""
+
+from collections.abc import Callable, Iterator
+
+from tallystick.kernel.core.events import Event
+from tallystick.kernel.core.operation import Operation
+from tallystick.kernel.core.record import Queue, Record
+from tallystick.kernel.core.step import Step
+
+OPERATIONS: tuple[type[Operation], ...] = ()
+
+DUE_WORK: dict[tuple[Queue, str], Callable[[Step, Record], Iterator[Event]]] = {}

@@ -1,0 +1,1 @@
+"""One running member: settings, composition root, engine supervision, outbox, due jobs, key store."""

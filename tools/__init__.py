@@ -1,0 +1,1 @@
+"""Programs that generate committed files; each generated file names the one that made it."""
