@@ -97,6 +97,14 @@ def test_a_delta_names_only_buckets_that_differ() -> None:
     assert tree.prepare([(key, None)]).buckets == {0x01010: b""}
 
 
+def test_an_empty_bucket_takes_no_memory() -> None:
+    tree = Tree(2)
+    tree.commit(tree.prepare([(bytes(32), bytes(32))]))
+    tree.commit(tree.prepare([(bytes(32), None)]))
+    assert not tree._buckets
+    assert not Tree.load(2, [(7, b"")])._buckets
+
+
 def test_two_blocks_cannot_be_committed_on_one_state() -> None:
     tree = Tree(2)
     first, second = (tree.prepare([(bytes([n]) * 32, bytes(32))]) for n in (1, 2))

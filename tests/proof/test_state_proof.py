@@ -1,5 +1,6 @@
 """Proofs of rows: vectors, and everything that must not hold."""
 
+import contextlib
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ from tallystick.proof.state_proof import (
     value_hash,
 )
 from tallystick.wire.errors import DecodeError
-from tools.state_tree_vectors import node, proof
+from tools.state_tree_vectors import node, proof, vectors
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "state_tree.json").read_text("utf-8"))
 
@@ -46,6 +47,10 @@ def holds(raw: bytes, key: str, value: str | None, root: bytes = ROOT, depth: in
 
 def written(key: str) -> bytes:
     return bytes.fromhex(proof(STATE, DEPTH, key))
+
+
+def test_the_vectors_are_what_their_generator_writes() -> None:
+    assert json.loads(json.dumps(vectors())) == VECTORS
 
 
 def test_vectors_of_single_hashes() -> None:
@@ -103,16 +108,32 @@ def test_a_proof_is_of_one_key_root_and_depth() -> None:
     assert not holds(raw, PRESENT[:-2], None)
 
 
+def test_a_path_that_leads_to_the_root_one_level_early_does_not_hold() -> None:
+    """The first bucket has index 0 at any depth."""
+    key = "00" * 32
+    root, raw = bytes.fromhex(node({key: key}, 2)), bytes.fromhex(proof({key: key}, 2, key))
+    assert holds(raw, key, key, root, 2)
+    assert not holds(raw, key, key, root, 3)
+    assert not holds(raw, key, key, root, 1)
+
+
+def proves_an_absence(listing: bytes) -> bool:
+    """Whether a root that somebody made over this first bucket of depth 1 proves that a key is not in it."""
+    empty = empty_hashes(1)[1] * 15
+    root = inner_hash(bucket_hash(listing) + empty)
+    asked = bytes.fromhex("00" + "3" * 62)
+    forged = TreeProof(listing, (empty,))
+    return proof_holds(forged, state_root=root, depth=1, key_digest=asked, value_digest=None)
+
+
 def test_a_listing_out_of_order_or_with_strangers_proves_no_absence() -> None:
     """Even when validators signed its root."""
     low, high, stranger = ("00" + "1" * 62), ("00" + "2" * 62), ("10" + "0" * 62)
-    empty = empty_hashes(1)[1]
+    entries = {key: bytes.fromhex(key) + bytes(32) for key in (low, high, stranger)}
     for listed in ([high, low], [low, low], [low, stranger]):
-        listing = b"".join(bytes.fromhex(key) + bytes(32) for key in listed)
-        root = inner_hash(bucket_hash(listing) + empty * 15)
-        forged = TreeProof(listing, (empty * 15,))
-        asked = bytes.fromhex("00" + "3" * 62)
-        assert not proof_holds(forged, state_root=root, depth=1, key_digest=asked, value_digest=None)
+        assert not proves_an_absence(b"".join(entries[key] for key in listed))
+    assert not proves_an_absence(entries[low] + b"\x00\xff")
+    assert proves_an_absence(entries[low] + entries[high])
 
 
 def test_an_inner_node_is_no_bucket() -> None:
@@ -134,10 +155,8 @@ def test_misshapen_proofs_do_not_hold() -> None:
 
 @given(st.binary(max_size=1_100))
 def test_reading_raises_nothing_but_decode_error(raw: bytes) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         assert TreeProof.from_bytes(raw).to_bytes() == raw
-    except DecodeError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ class MemoryState:
         self.index: list[str] = []
         self.hashes: dict[int, str] = {}
         self.looked_up: set[str] = set()
+        self.full: set[str] = set()
         for row in rows:
             self.rows[row.key] = row
             self.index.extend(row.index_rows())
@@ -29,6 +30,9 @@ class MemoryState:
 
     def block_hash(self, height: int) -> str | None:
         return self.hashes.get(height)
+
+    def has_room(self, key: str) -> bool:
+        return key not in self.full
 
     def commit(self, overlay: Overlay) -> None:
         for key, record in overlay.records.items():

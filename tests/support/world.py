@@ -18,6 +18,8 @@ from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.core.state import Overlay
 from tallystick.kernel.core.step import Block, Chain
+from tallystick.kernel.governance.currencies import CurrencyTerms
+from tallystick.kernel.governance.policies import Policies, PolicyBook, PolicyVersion
 from tallystick.kernel.machine import Result
 from tallystick.kernel.membership.records import (
     KeyRole,
@@ -46,12 +48,15 @@ from tests.support.vectors import Vector
 CHAIN_ID = "tallystick-test"
 START = Instant.parse("2026-03-02T01:00:00.000Z")
 GENESIS = Position(0, 0)
+CURRENCIES = {"CNY": 2, "GBP": 2, "USD": 2, "JPY": 0, "KWD": 3}
 
 
 class World:
     """Members, keys, time and a state. `do` asserts the status it expects and returns the result."""
 
-    def __init__(self, *, at: Instant = START, sandbox: bool = True, **limits: int) -> None:
+    def __init__(
+        self, *, at: Instant = START, sandbox: bool = True, policies: Policies | None = None, **limits: int
+    ) -> None:
         self.chain = Chain(CHAIN_ID, sandbox=sandbox, tree_depth=2, **limits)
         self.state = MemoryState()
         self.now = at
@@ -60,6 +65,10 @@ class World:
         self.names: dict[str, str] = {}
         self.events: list[Event] = []
         self._count = 0
+        always = datetime.date(2000, 1, 1)
+        version = PolicyVersion(from_on=always, values=policies or Policies())
+        self.put(PolicyBook(id="chain", versions=(version,)))
+        self.put(*(CurrencyTerms(id=code, minor_digits=digits, from_on=always) for code, digits in CURRENCIES.items()))
 
     def member(self, name: str, *roles: Role, currencies: tuple[str, ...] = ("CNY", "GBP"), **fields: Any) -> str:
         """An admitted member with one admin key and, if a client or funder, every permission. Returns its id."""

@@ -198,17 +198,19 @@ func headerVectors() any {
 		change(&header)
 		headers[name] = header
 	}
-	for name, t := range times() {
+	for _, name := range []string{"no time", "before the epoch", "epoch", "last"} {
 		header := fullHeader()
-		header.Time = t
+		header.Time = times()[name]
 		headers["time: "+name] = header
 	}
 	out := object{}
 	for name, header := range headers {
+		encoded, err := header.ToProto().Marshal()
+		check(err)
 		out[name] = object{
-			"rpc":   rpc(header),
-			"proto": proto(header.ToProto()),
-			"hash":  hex.EncodeToString(header.Hash()),
+			"rpc":          rpc(header),
+			"proto_sha256": hex.EncodeToString(digest(string(encoded))),
+			"hash":         hex.EncodeToString(header.Hash()),
 		}
 	}
 	return out
@@ -314,26 +316,27 @@ func commitVectors() any {
 }
 
 func voteVectors() any {
-	out := []object{}
+	out := [][]any{}
+	voted := blockID("voted")
 	for _, chain := range []string{"", chainID, "合符-1"} {
 		for _, height := range []int64{0, 1, 1<<63 - 1} {
 			for _, round := range []int32{0, 1, 1<<31 - 1} {
-				for _, id := range []types.BlockID{{}, blockID("voted")} {
-					for _, t := range []time.Time{{}, time.Unix(-1, 5).UTC(), blockTime} {
+				for _, id := range []types.BlockID{{}, voted} {
+					for _, t := range []time.Time{{}, blockTime} {
 						vote := types.Vote{
 							Type: cmtproto.PrecommitType, Height: height, Round: round, BlockID: id, Timestamp: t,
 						}
 						sum := sha256.Sum256(types.VoteSignBytes(chain, vote.ToProto()))
-						out = append(out, object{
-							"chain_id": chain, "height": height, "round": round, "block_id": rpc(id),
-							"timestamp": rpc(t), "sha256": hex.EncodeToString(sum[:]),
+						out = append(out, []any{
+							chain, strconv.FormatInt(height, 10), round, id.Equals(voted), rpc(t), hex.EncodeToString(sum[:]),
 						})
 					}
 				}
 			}
 		}
 	}
-	return out
+	columns := "chain_id, height, round, whether for block_id, timestamp, SHA-256 of the sign bytes"
+	return object{"block_id": rpc(voted), "columns": columns, "rows": out}
 }
 
 func dataVectors() any {

@@ -1,6 +1,6 @@
 """Rows about the chain itself: the clock of a sandbox, and the seed from which due work's rows are blinded."""
 
-from tallystick.kernel.core.fields import Count, Hash
+from tallystick.kernel.core.fields import Count, Hash, Key
 from tallystick.kernel.core.record import Record
 
 
@@ -27,3 +27,4 @@ class Closed(Record):
 
     successor: str
     height: Count
+    validators: tuple[Key, ...] = ()

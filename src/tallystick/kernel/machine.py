@@ -24,6 +24,7 @@ from tallystick.kernel.operations import DUE_WORK
 from tallystick.kernel.transaction import Transaction
 from tallystick.wire.envelope import NOT_AFTER_LIMIT_MS
 from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
 
 SYSTEM = "block"
@@ -76,10 +77,20 @@ def execute(state: Overlay, chain: Chain, block: Block, index: int, transaction:
         raise
     except Exception as error:  # allow(broad-except): any bug must refuse alike on every node, not stop them all
         return Result(Status.KERNEL_FAULT, fault=f"{type(error).__name__}: {error}")
+    if not isinstance(outcome, Refusal):
+        outcome = _without_room(state, overlay) or outcome
     if isinstance(outcome, Refusal):
         return Result(outcome.status, outcome.facts)
     state.absorb(overlay, transaction.body_hash)
     return Result(Status.OK, events=tuple(outcome))
+
+
+def _without_room(state: Overlay, overlay: Overlay) -> Refusal | None:
+    """Refuse a new record whose bucket of the state tree is full, which only ground ids can bring about."""
+    for key, record in overlay.records.items():
+        if record is not None and state.find(key) is None and not state.has_room(key):
+            return refuse(Status.BUCKET_FULL, record=key)
+    return None
 
 
 def _operations(step: Step, operations: tuple[Operation, ...]) -> list[Event] | Refusal:
@@ -177,6 +188,15 @@ def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], l
             if budget <= 0 or len(state.records) > MAX_DUE_ROWS:
                 return events, faults
     return events, faults
+
+
+def is_due(state: State, time: Instant) -> bool:
+    """Whether a block at business time `time` would have due work to do."""
+    for queue in Queue:
+        for row in state.index_range(f"due/{int(queue)}/", f"due/{int(queue)}/{int(time) + 1:015d}"):
+            if state.find(f"due_fault/{row}") is None:
+                return True
+    return False
 
 
 def _first(rows: Iterator[str], count: int) -> list[str]:

@@ -5,6 +5,7 @@ that `read` has passed. Source: DESIGN section 4; docs/spec/transaction.md.
 """
 
 import hashlib
+import types
 from typing import Annotated, Any
 
 import msgspec
@@ -55,8 +56,11 @@ def _body_type() -> type[Any]:
     union: Any = OPERATIONS[0]
     for operation in OPERATIONS[1:]:
         union = union | operation
-    fields: Any = [("operations", Annotated[tuple[union, ...], Meta(min_length=1, max_length=1_000)])]
-    return msgspec.defstruct("Body", fields, bases=(_Body,))
+    operations: Any = Annotated[tuple[union, ...], Meta(min_length=1, max_length=1_000)]
+    body: type[Any] = types.new_class(
+        "Body", (_Body,), exec_body=lambda names: names.update(__annotations__={"operations": operations})
+    )
+    return body
 
 
 _BODY = codec.decoder(_body_type())

@@ -1,4 +1,5 @@
-"""Where transactions are ordered and kept: block execution, store, state tree, archive, snapshots, engines.
+"""Where the ledger is ordered and kept: store, execution of blocks, state tree, archive, snapshots, engines.
 
-One function executes blocks for every engine and for fsck. The engines do not import each other.
+Rules of this room: one function executes a block for every engine and for fsck (`execution`); all that a block changes
+is written in one synced batch; nothing leaves the process before that write has returned.
 """

@@ -142,8 +142,6 @@ def proof_holds(
     """
     if proof.depth != depth or len(key_digest) != HASH_BYTES:
         return False
-    if any(len(group) != SIBLINGS_BYTES for group in proof.siblings):
-        return False
     if not _is_listing_of(proof.listing, bucket_index(key_digest, depth), depth):
         return False
     if _listed(proof.listing, key_digest) != value_digest:

@@ -47,7 +47,7 @@ def parse_time(text: object, where: str = "") -> TimeNs:
     if not (year >= 1 and 1 <= month <= 12 and hour < 24 and minute < 60 and second < 60):
         raise DecodeError("a time that no clock shows", where)
     days = _days_to(year, month, day)
-    if day < 1 or _date_of(days) != (year, month, day):
+    if _date_of(days) != (year, month, day):
         raise DecodeError("a date that no calendar shows", where)
     seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second
     return seconds * NS_PER_SECOND + int((found[7] or "").ljust(9, "0"))

@@ -66,6 +66,8 @@ class Status(enum.Enum):
     PARTY_SUSPENDED = 208, "A party to the subject is suspended.", True
     PERMISSION_LAPSED = 209, "The permission, or the papers it rests on, ran out."
     NOT_A_SANDBOX = 210, "Only a sandbox chain allows this."
+    NOT_ENDORSED = 220, "A role that others must trust lacks the governors' consent."
+    NOT_INVITED = 250, "The funder was not invited to this financing."
 
     # 3xx: the state of the record.
     NOT_FOUND = 300, "No record has this id."
@@ -78,6 +80,18 @@ class Status(enum.Enum):
     RECORD_EXISTS = 307, "A record with this key exists already."
     TOO_EARLY = 308, "The window for this step has not opened.", True
     FROZEN = 309, "An authority's freeze covers these units.", True
+    STILL_LIVE = 320, "The organisation holds, owes or is named in something that is still live.", True
+    STILL_NEEDED = 321, "Without this organisation the chain's quorum for a role could not be met."
+    LAST_ADMIN_KEY = 322, "This is the organisation's last admin key."
+    NOT_ON_THIS_ENGINE = 323, "The chain's engine does not do this."
+    SUPERSEDED = 324, "A later version of this document stands on the ledger."
+    ALREADY_TRANSFERRED = 330, "The receivable has been in other hands than its creditor's."
+    PARTLY_REDEEMED = 331, "Part of the receivable is redeemed or cancelled."
+    INVOICE_FLAGGED = 332, "An invoice behind the receivable was flagged; what is pending on it stands still.", True
+    UNITS_NOT_LIVE = 333, "Some of these units are redeemed, cancelled or outside the face."
+    FREEZE_NOT_FIRST = 334, "A judgment executes the freeze that is first in the queue on all of its units."
+    NOT_EVALUATED = 350, "The funder has not evaluated this financing and accepted it."
+    QUOTE_NOT_OPEN = 351, "The quote is sealed, was left unrevealed, has lapsed, or was awarded in vain."
 
     # 4xx: values.
     AMOUNT_ZERO = 400, "The amount is zero."
@@ -93,14 +107,48 @@ class Status(enum.Enum):
     UNKNOWN_CURRENCY = 410, "The chain does not know this currency."
     BAD_VALUE = 411, "A field's value is not allowed here."
     SAME_PARTY = 412, "The parties must be different organisations."
+    UNSOUND_KEY = 420, "The public key is not a canonical point of Ed25519's main subgroup."
+    BAD_IDENTIFIER = 421, "The identifier is of a kind that is not accepted here, or its check characters are wrong."
+    POLICY_UNMEETABLE = 422, "The organisation's live keys could not meet its signing policy."
+    RETROACTIVE = 423, "A rule may hold only from a day, or a block, that has not begun."
+    INVOICES_NOT_FACE = 430, "The invoice amounts used do not add up to the face."
+    SET_OFF_ONLY = 431, "To the debtor a parcel passes only as set-off, and as set-off only to the debtor."
+    NOT_SPLITTABLE = 432, "The receivable may be handed on only in whole parcels."
+    UNDER_MINIMUM_SPLIT = 433, "A part would be smaller than the least split that the policies allow."
+    TOO_MANY_HOPS = 434, "The parcel has passed through as many hands as the policies allow."
+    FINGERPRINTS_MISSING = 435, "The approval does not carry one recomputed fingerprint for each invoice."
+    FINGERPRINTS_DIFFER = 436, "Reviewers recomputed different fingerprints for the same invoice."
+    COMMITMENT_DIFFERS = 450, "What is revealed is not what was sealed."
+    CONTRACT_DIFFERS = 451, "The contract is not the one that the other side signed."
+    NOTHING_TO_PAY_OUT = 452, "No day is left to discount, or cost would take the whole amount."
+    AMOUNT_DIFFERS = 453, "The stated amount is not the one that the ledger computes."
 
-    # 5xx: law, one per rule, are numbered with the packs.
+    # 5xx: law, one per rule; the clause stands in the facts. 500-509 is the dated data that rules rest on.
+    CALENDAR_MISSING = 500, "No published calendar covers this day.", True
+    REFERENCE_RATE_MISSING = 501, "No reference rate is published for this day.", True
+    TENOR_OVER_CAP = 510, "The receivable runs longer than the law allows."
+    TENOR_REASON_MISSING = 511, "A receivable that runs this long needs a stated business reason."
+    SCRUTINY_MISSING = 512, "A receivable that runs this long is financed only after the funder's stated scrutiny."
+    PLATFORM_UNLICENSED = 513, "A platform without the licence for it may not be payer, payee, funder or hold money."
+    NOT_THE_DEBTORS_PROMISE = 514, "A receivable is issued by a core enterprise's own confirmed promise to pay."
+    SEARCH_MISSING = 515, "The central registry must be searched before the assignment is registered."
+    REGISTRATION_MISSING = 516, "The assignment must be registered before money is paid for it."
+    REGISTRATION_NOT_CANCELLED = 517, "The registration of a failed settlement must be cancelled first."
+    FUNDS_OUTSIDE_BANKS = 518, "Funds must pass through a licensed bank, whose booking is the receipt."
+    DEBTOR_IN_ARREARS = 519, "The debtor is in arrears; it may issue again once they are cleared."
+    PAY_WHEN_PAID = 520, "Payment to a small or medium seller may not depend on a third party's payment."
+    PAYMENT_TERM_REASON_MISSING = 521, "A payment term longer than the law's needs a stated reason."
+    PAYMENT_TERM_TOO_LONG = 522, "The payment term is longer than the law allows."
+    WAGE_ACCOUNT_MISUSED = 523, "Wages are paid only as the rules of wage accounts say."
+    SPLIT_TOO_DEEP = 524, "The receivable has been handed on or split over more layers than is allowed."
 
     # 6xx: money.
     ACCOUNT_FROZEN = 600, "The account's free money is frozen.", True
     INSUFFICIENT_FUNDS = 601, "The account does not hold enough.", True
     BANK_REFERENCE_USED = 602, "This bank reference was booked before."
     ACCOUNT_MISSING = 603, "The organisation has no open account in this currency.", True
+    CUSTODIAN_DIFFERS = 640, "Payer and payee have no accounts with the same custodian."
+    ACCOUNT_NOT_EMPTY = 641, "The account holds money, or something is still to be paid from or into it."
 
     # 7xx: limits.
     BLOCK_FULL = 700, "The block can take no more.", True

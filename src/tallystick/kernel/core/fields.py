@@ -21,6 +21,7 @@ AccountId = Annotated[str, Meta(pattern=r"\Aacc" + _ID)]
 DepositId = Annotated[str, Meta(pattern=r"\Adep" + _ID)]
 RedemptionId = Annotated[str, Meta(pattern=r"\Ardm" + _ID)]
 DocumentId = Annotated[str, Meta(pattern=r"\Adoc" + _ID)]
+RecoveryId = Annotated[str, Meta(pattern=r"\Akyr" + _ID)]
 AnyId = Annotated[str, Meta(pattern=r"\A[a-z]{3}" + _ID)]
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]

@@ -23,6 +23,9 @@ class State(Protocol):
     def block_hash(self, height: int) -> str | None:
         """Hash of the block header at `height` on this chain, hexadecimal, or None where it is not kept."""
 
+    def has_room(self, key: str) -> bool:
+        """Whether the state tree's bucket for a new row under `key` can take one more."""
+
 
 class Overlay:
     """Changes over a base state: records by key (None: deleted), index rows, and the seed of each written row."""
@@ -88,6 +91,9 @@ class Overlay:
 
     def block_hash(self, height: int) -> str | None:
         return self.base.block_hash(height)
+
+    def has_room(self, key: str) -> bool:
+        return self.base.has_room(key)
 
     def absorb(self, other: "Overlay", seed: bytes) -> None:
         """Take over the changes of an accepted transaction, whose rows are blinded from `seed` (32 bytes)."""

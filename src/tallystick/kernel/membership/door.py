@@ -1,6 +1,7 @@
 """Who signs for whom: from a transaction's keys to its organisations, under each one's own policy.
 
-Everything here is decided at the door: it looks at keys and policies, never at business state, so steps can be pipelined.
+Everything here is decided at the door: it looks at keys and policies, never at business state, so that steps can be
+pipelined.
 """
 
 from tallystick.kernel.core.operation import Operation
@@ -61,5 +62,5 @@ def _one_requirement(rules: tuple[SigningRule, ...], operation: Operation) -> Re
             continue
         if rule.up_to is not None and (stated is None or stated[0] != rule.currency or stated[1] > rule.up_to):
             continue
-        return Requirement(rule.makers, rule.checkers, rule.admins)
+        return Requirement(rule.makers, rule.checkers, max(rule.admins, int(operation.needs_admin)))
     return ADMIN_KEY if operation.needs_admin else ANY_KEY

@@ -11,6 +11,7 @@ from tallystick.kernel.core.fields import (
     Code,
     Count,
     Currency,
+    Key,
     MemberId,
     Name,
     Position,
@@ -69,6 +70,9 @@ class MemberState(Enum):
     SUSPENDED = "suspended"
     LEFT = "left"
     SUCCEEDED = "succeeded"
+
+
+_ENDED = frozenset({MemberState.REFUSED, MemberState.EXPIRED, MemberState.LEFT, MemberState.SUCCEEDED})
 
 
 class SizeClass(Enum):
@@ -142,6 +146,32 @@ class Licence(Struct):
     until_on: datetime.date | None = None
 
 
+class KeyOffer(Struct):
+    """A public key that an organisation wants to sign with."""
+
+    key: Key
+    role: KeyRole
+
+
+class Asked(Struct):
+    """What an applicant asks for; its keys sign for it once it is admitted."""
+
+    roles: tuple[Role, ...]
+    permissions: tuple[Permission, ...]
+    keys: tuple[KeyOffer, ...]
+
+
+class Details(Struct):
+    """A reviewed change of a member's details; what is left out stays as it is."""
+
+    legal_name: Name | None = None
+    size_class: SizeClass | None = None
+    licences: Annotated[tuple[Licence, ...], Meta(max_length=20)] | None = None
+    papers: Annotated[tuple[Anchor, ...], Meta(max_length=20)] | None = None
+    papers_until_on: datetime.date | None = None
+    bank_account: Anchor | None = None
+
+
 class Member(Record):
     """An organisation: identity, papers, and its entitlements with their history."""
 
@@ -165,6 +195,11 @@ class Member(Record):
     coming_bank_account_at: Instant | None = None
     successor: MemberId | None = None
     insolvent_since: Position | None = None
+    asked: Asked | None = None
+    endorsed: tuple[Role, ...] = ()  # trusted roles that the governors consented to and that are not granted yet
+    coming_details: Details | None = None  # under review
+    maker_keys: Count = 0
+    checker_keys: Count = 0
     admin_keys: Count = 0
 
     @property
@@ -192,6 +227,8 @@ class Member(Record):
         return ((Queue.LAPSE, self.coming_bank_account_at),)
 
     def labels(self) -> tuple[str, ...]:
+        if self.state in _ENDED:  # the same organisation may apply anew
+            return ()
         held = (f"role/{grant.role.value}" for grant in self.roles if grant.until is None)
         return (*held, f"identifier/{self.identifier_kind}/{self.identifier}")
 
@@ -206,3 +243,6 @@ class SigningKey(Record):
     since: Position
     until: Position | None = None
     scheme: Code = "ed25519"
+
+    def labels(self) -> tuple[str, ...]:
+        return () if self.until is not None else (f"member_key/{self.member}",)

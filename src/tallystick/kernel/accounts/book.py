@@ -1,0 +1,192 @@
+"""The book: who can pay, whom money reaches, and the balanced posting, the only thing that changes a balance.
+
+A posting names two ledger accounts of one custodian and one currency. Between two liabilities the source gives and the
+target receives. Money comes in by a posting from the bank mirror (asset and liability grow alike) and goes out by one
+to it. So the sum over assets equals the sum over liabilities after every step (DESIGN section 9, 1).
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from tallystick.kernel.accounts.records import Account, AccountsOf, Balance
+from tallystick.kernel.core.events import Event, EventKind
+from tallystick.kernel.core.refusal import Refusal, refuse
+from tallystick.kernel.core.step import Step
+from tallystick.wire.amounts import MAX_UNITS, ZERO, Units
+from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.instants import Instant
+from tallystick.wire.status import Status
+
+POSTED = EventKind("account.posted", "{units} {currency} moved from {source} to {target} for {record}.")
+
+ASSETS = ("bank", "claim")
+
+
+class Route(NamedTuple):
+    """The two accounts, with one custodian, between which a payment goes."""
+
+    source: Account
+    target: Account
+
+
+def bank_mirror(custodian: str, currency: str) -> str:
+    """The ledger account that mirrors the custodian's bank account."""
+    return f"bank/{custodian}/{currency}"
+
+
+def suspense(custodian: str, currency: str) -> str:
+    """The ledger account of money that nobody could be named for yet (挂账)."""
+    return f"suspense/{custodian}/{currency}"
+
+
+def claim_on(custodian: str, currency: str, member: str) -> str:
+    """The ledger account (an asset) of what a member owes its custodian after a reversed booking."""
+    return f"claim/{custodian}/{currency}/{member}"
+
+
+def earmark(custodian: str, currency: str, receivable: str) -> str:
+    """The ledger account of what a debtor set aside for one receivable."""
+    return f"earmark/{custodian}/{currency}/{receivable}"
+
+
+def hold(custodian: str, currency: str, purpose: str, member: str = "") -> str:
+    """The ledger account of money held for `purpose`: for `member` until it has an account, or until it is decided whose."""
+    name = f"hold/{custodian}/{currency}/{purpose}"
+    return f"{name}/{member}" if member else name
+
+
+def open_accounts(step: Step, member: str, currency: str) -> tuple[Account, ...]:
+    """The member's open accounts in `currency`, in the order of opening."""
+    row = step.find(AccountsOf, f"{member}/{currency}")
+    return () if row is None else tuple(step.get(Account, each.account) for each in row.accounts)
+
+
+def open_account(step: Step, member: str, currency: str, custodian: str = "") -> Account | None:
+    """The member's open account in `currency` at `custodian`, or its first anywhere."""
+    row = step.find(AccountsOf, f"{member}/{currency}")
+    for each in () if row is None else row.accounts:
+        if custodian in ("", each.custodian):
+            return step.get(Account, each.account)
+    return None
+
+
+def balance(step: Step, name: str) -> Units:
+    """What stands in a ledger account."""
+    row = step.find(Balance, name)
+    return ZERO if row is None else row.units
+
+
+def free_units(step: Step, account: Account) -> Units:
+    """What of an account's money may be debited now."""
+    row = step.find(Balance, account.ledger_account)
+    return ZERO if row is None else row.free_at(step.now)
+
+
+def check_account_can_pay(step: Step, account: Account, units: Units) -> Refusal | None:
+    """insufficient_funds when the money is not there, account_frozen when it is but may not be debited."""
+    row = step.find(Balance, account.ledger_account)
+    held = ZERO if row is None else row.units
+    if held < units:
+        return refuse(Status.INSUFFICIENT_FUNDS, account=account.id, available=held, needed=units)
+    if row is not None and row.free_at(step.now) < units:
+        return refuse(Status.ACCOUNT_FROZEN, account=account.id, free=row.free_at(step.now), needed=units)
+    return None
+
+
+def check_can_pay(step: Step, member: str, currency: str, units: Units, custodian: str = "") -> Refusal | None:
+    """account_missing, insufficient_funds or account_frozen when `member` can't pay `units` now."""
+    account = open_account(step, member, currency, custodian)
+    if account is None:
+        return refuse(Status.ACCOUNT_MISSING, organisation=member, currency=currency)
+    return check_account_can_pay(step, account, units)
+
+
+def find_route(step: Step, payer: str, payee: str, currency: str, units: Units) -> Route | Refusal:
+    """How `payer` can pay `payee` in ledger money: two accounts with one custodian, the first pair that covers it.
+
+    Refused with account_missing, custodian_differs, or why the last pair tried can't pay.
+    """
+    targets = {account.custodian: account for account in open_accounts(step, payee, currency)}
+    if not targets:
+        return refuse(Status.ACCOUNT_MISSING, organisation=payee, currency=currency)
+    sources = open_accounts(step, payer, currency)
+    if not sources:
+        return refuse(Status.ACCOUNT_MISSING, organisation=payer, currency=currency)
+    refusal: Refusal = refuse(Status.CUSTODIAN_DIFFERS, payer=payer, payee=payee, currency=currency)
+    for source in sources:
+        target = targets.get(source.custodian)
+        if target is None:
+            continue
+        found = check_account_can_pay(step, source, units)
+        if found is None:
+            return Route(source, target)
+        refusal = found
+    return refusal
+
+
+def receiving_ledger_account(step: Step, member: str, currency: str, purpose_id: str, custodian: str) -> str:
+    """Where `custodian` pays `member`: its account there, else a hold account that pays out once one is open."""
+    account = open_account(step, member, currency, custodian)
+    return hold(custodian, currency, purpose_id, member) if account is None else account.ledger_account
+
+
+def move(
+    step: Step, source: str, target: str, currency: str, units: Units, subject: str, audience: tuple[str, ...] = ()
+) -> Event:
+    """One balanced posting of `units` from `source` to `target`, for the record `subject`.
+
+    The owners of both ledger accounts are told, and `audience`. Cover is the caller's to check; what is missing here,
+    or joins two custodians or currencies, is a bug and raises `InvariantViolation`.
+    """
+    if units <= 0 or source == target:
+        raise InvariantViolation(f"posting of {units} from {source} to {target}")
+    giver = step.find(Balance, source) or _new_balance(step, source)
+    receiver = step.find(Balance, target) or _new_balance(step, target)
+    if giver.currency != currency or receiver.currency != currency or giver.custodian != receiver.custodian:
+        raise InvariantViolation(f"posting from {source} to {target} joins two custodians or currencies")
+    _put(step, giver, units, grows=_is_asset(source))
+    _put(step, receiver, units, grows=not _is_asset(target))
+    owners = tuple(owner for owner in (giver.owner, receiver.owner) if owner is not None)
+    return POSTED(subject, (*owners, *audience), source=source, target=target, currency=currency, units=units)
+
+
+def _is_asset(name: str) -> bool:
+    return name.partition("/")[0] in ASSETS
+
+
+def _put(step: Step, row: Balance, units: Units, *, grows: bool) -> None:
+    if grows:
+        if row.units > MAX_UNITS - units:
+            raise InvariantViolation(f"{row.id} would exceed 2^63 - 1 minor units")
+        grown = msgspec.structs.replace(row, units=row.units + units)
+        step.put(with_retry(grown, step.now) if row.owes else grown)
+        return
+    if row.units < units:
+        raise InvariantViolation(f"{row.id} holds {row.units}, less than {units}")
+    left = msgspec.structs.replace(row, units=row.units - units)
+    if left.units or row.id.startswith(("available/", "bank/")):
+        step.put(left)
+    else:
+        step.delete(row)
+
+
+def with_retry(row: Balance, now: Instant) -> Balance:
+    """`row` with its owner's unpaid receivables to be tried again, from the first (DOMAIN section 2)."""
+    return msgspec.structs.replace(row, retry_at=now, retry_after="")
+
+
+def _new_balance(step: Step, name: str) -> Balance:
+    """An empty ledger account, with the custodian, currency and owner that its name gives."""
+    kind, _, rest = name.partition("/")
+    if kind == "available":
+        account = step.get(Account, rest)
+        return Balance(id=name, custodian=account.custodian, currency=account.currency, owner=account.owner)
+    parts = rest.split("/")
+    owner = {"claim": 2, "hold": 3}.get(kind)
+    return Balance(
+        id=name,
+        custodian=parts[0],
+        currency=parts[1],
+        owner=parts[owner] if owner is not None and len(parts) > owner else None,
+    )

@@ -1,0 +1,39 @@
+"""Money that waited for its owner to have an account: paid out when one opens, in batches of due work."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from tallystick.kernel.accounts import book
+from tallystick.kernel.accounts.records import Account, AccountState, Balance
+from tallystick.kernel.core.events import Event
+from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.step import Step
+from tallystick.wire.errors import InvariantViolation
+
+BATCH = 100
+
+
+def begin_paying_out(step: Step, account: Account) -> Account:
+    """`account`, just opened, due for paying out what its custodian holds for its owner, if anything."""
+    waits = next(iter(step.index_range(_held_for(account))), None) is not None
+    return replace(account, holds_due_at=step.now) if waits else account
+
+
+def pay_out_holds(step: Step, record: Record) -> Iterator[Event]:
+    """Due work of an account: the next batch of holds goes into it, each whole and once."""
+    if not isinstance(record, Account):
+        raise InvariantViolation(f"{record.key} is no account")
+    rows = [row for row, _ in zip(step.index_range(_held_for(record)), range(BATCH), strict=False)]
+    more = len(rows) == BATCH and record.state is AccountState.OPEN
+    step.put(replace(record, holds_due_at=step.now.plus(1) if more else None))
+    if record.state is not AccountState.OPEN:
+        return
+    for row in rows:
+        held = step.at(row.removeprefix(_held_for(record)))
+        if isinstance(held, Balance) and held.units:
+            yield book.move(step, held.id, record.ledger_account, held.currency, held.units, record.id)
+
+
+def _held_for(account: Account) -> str:
+    return f"held_for/{account.owner}/{account.currency}/{account.custodian}/"

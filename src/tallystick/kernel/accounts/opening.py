@@ -1,0 +1,178 @@
+"""Opening and closing accounts (开通资源账户): the application, the custodian's review, the end at zero."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from tallystick.kernel.accounts import book
+from tallystick.kernel.accounts.holds import begin_paying_out
+from tallystick.kernel.accounts.records import Account, AccountsOf, AccountState, Balance, OpenAccount
+from tallystick.kernel.core.events import Event, EventKind
+from tallystick.kernel.core.fields import AccountId, Anchor, Currency, MemberId
+from tallystick.kernel.core.operation import Operation, Signers
+from tallystick.kernel.core.refusal import Refusal, refuse
+from tallystick.kernel.core.step import Step
+from tallystick.kernel.governance.currencies import check_currency
+from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.law.judge import judge_account
+from tallystick.kernel.membership.records import Role
+from tallystick.kernel.membership.rules import check_party, check_role
+from tallystick.kernel.reviews.records import Decision, Review
+from tallystick.kernel.reviews.subjects import open_review, register
+from tallystick.wire.status import Status
+
+APPLIED = EventKind("account.applied", "{owner} asks {custodian} for account {record} in {currency}.")
+OPENED = EventKind("account.opened", "Account {record} in {currency} is open with {custodian}.")
+NOT_OPENED = EventKind("account.not_opened", "Account {record} in {currency} is not opened: {reason}.")
+CLOSED = EventKind("account.closed", "Account {record} in {currency} is closed.")
+
+
+class ApplyForAccount(Operation, tag="account.apply"):
+    """Ask a custodian for an account in one currency; opens its review (资质审核).
+
+    Signed by the owner to be. A member has one account for each currency with a custodian. Where the policy says so, a
+    platform must approve besides the custodian. Source: DOMAIN section 3, "Review" and "Account".
+    """
+
+    currency: Currency
+    custodian: MemberId
+    papers: Annotated[tuple[Anchor, ...], Meta(min_length=1, max_length=32)]
+
+    def authority(self, step: Step) -> Signers | Refusal:
+        return Signers.all(step.actor)
+
+    def check(self, step: Step) -> Refusal | None:
+        if self.custodian == step.actor:
+            return refuse(Status.SAME_PARTY, organisation=step.actor)
+        refusal = (
+            check_currency(step, self.currency)
+            or check_party(step, self.custodian)
+            or check_role(step, self.custodian, Role.CUSTODIAN)
+        )
+        if refusal is not None:
+            return refusal
+        key = _application_key(step.actor, self)
+        waiting = next(iter(step.index_range(f"account_at/{key}/")), None)
+        if waiting is not None:
+            return refuse(Status.RECORD_EXISTS, account=waiting.rpartition("/")[2])
+        judged = judge_account(step, step.actor, self.currency)
+        return judged if isinstance(judged, Refusal) else None
+
+    def apply(self, step: Step) -> Iterator[Event]:
+        account_id = step.new_id("acc")
+        also = (Role.PLATFORM,) if policies(step).platform_reviews_accounts else ()
+        review, opened = open_review(step, "account", account_id, (step.actor,), also=also)
+        step.put(
+            Account(
+                id=account_id,
+                owner=step.actor,
+                currency=self.currency,
+                custodian=self.custodian,
+                state=AccountState.UNDER_REVIEW,
+                papers=self.papers,
+                review=review.id,
+            )
+        )
+        yield APPLIED(
+            account_id,
+            (step.actor, self.custodian),
+            owner=step.actor,
+            custodian=self.custodian,
+            currency=self.currency,
+            review=review.id,
+        )
+        yield opened
+
+
+def _application_key(owner: str, asked: ApplyForAccount) -> str:
+    return f"{owner}/{asked.currency}/{asked.custodian}"
+
+
+class AccountReview:
+    """Reviews of accounts: the custodian that would keep the account decides, and no other one."""
+
+    reviewer_role = Role.CUSTODIAN
+
+    def check_approval(self, step: Step, review: Review, decision: Decision) -> Refusal | None:
+        account = step.get(Account, review.subject)
+        if decision.role is Role.CUSTODIAN and decision.reviewer != account.custodian:
+            return refuse(Status.NOT_THE_REVIEWER, organisation=decision.reviewer, custodian=account.custodian)
+        judged = judge_account(step, account.owner, account.currency)
+        return judged if isinstance(judged, Refusal) else None
+
+    def approved(self, step: Step, review: Review, decision: Decision) -> Iterator[Event]:
+        account = step.get(Account, review.subject)
+        opened = replace(account, state=AccountState.OPEN, opened_at=step.now)
+        book_id = f"{account.owner}/{account.currency}"
+        mine = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
+        entry = OpenAccount(custodian=account.custodian, account=account.id)
+        step.put(replace(mine, accounts=(*mine.accounts, entry)))
+        owes = next(iter(step.index_range(f"unpaid/{account.owner}/{account.currency}/")), None) is not None
+        step.put(
+            Balance(
+                id=account.ledger_account,
+                custodian=account.custodian,
+                currency=account.currency,
+                owner=account.owner,
+                owes=owes,
+            )
+        )
+        step.put(begin_paying_out(step, opened))
+        yield OPENED(account.id, _told(account), custodian=account.custodian, currency=account.currency)
+
+    def refused(self, step: Step, review: Review, reason: str) -> Iterator[Event]:
+        yield from self._ended(step, review, AccountState.REFUSED, reason)
+
+    def expired(self, step: Step, review: Review) -> Iterator[Event]:
+        yield from self._ended(step, review, AccountState.EXPIRED, "expired")
+
+    def _ended(self, step: Step, review: Review, state: AccountState, reason: str) -> Iterator[Event]:
+        account = step.get(Account, review.subject)
+        step.put(replace(account, state=state))
+        yield NOT_OPENED(account.id, _told(account), currency=account.currency, reason=reason)
+
+
+register("account", AccountReview())
+
+
+class CloseAccount(Operation, tag="account.close"):
+    """Close an account that holds nothing, and into or from which nothing is still to be paid.
+
+    Signed by the owner.
+    """
+
+    while_suspended = True
+
+    account: AccountId
+
+    def authority(self, step: Step) -> Signers | Refusal:
+        account = step.find(Account, self.account)
+        return refuse(Status.NOT_FOUND, account=self.account) if account is None else Signers.all(account.owner)
+
+    def check(self, step: Step) -> Refusal | None:
+        account = step.get(Account, self.account)
+        if account.state is not AccountState.OPEN:
+            return refuse(Status.WRONG_STATE, account=account.id, state=account.state.value)
+        row = step.find(Balance, account.ledger_account)
+        if row is not None and (row.units or row.freezes or row.owes):
+            return refuse(Status.ACCOUNT_NOT_EMPTY, account=account.id, units=row.units, freezes=len(row.freezes))
+        claim = book.balance(step, book.claim_on(account.custodian, account.currency, account.owner))
+        if claim or account.holds_due_at is not None:
+            return refuse(Status.ACCOUNT_NOT_EMPTY, account=account.id, claimed=claim)
+        return None
+
+    def apply(self, step: Step) -> Iterator[Event]:
+        account = step.get(Account, self.account)
+        step.put(replace(account, state=AccountState.CLOSED))
+        mine = step.get(AccountsOf, f"{account.owner}/{account.currency}")
+        step.put(replace(mine, accounts=tuple(each for each in mine.accounts if each.account != account.id)))
+        row = step.find(Balance, account.ledger_account)
+        if row is not None:
+            step.delete(row)
+        yield CLOSED(account.id, _told(account), currency=account.currency)
+
+
+def _told(account: Account) -> tuple[str, ...]:
+    return account.owner, account.custodian

@@ -1,0 +1,95 @@
+"""The consortium's policies: deadlines, quorums and limits that its governors set, each version from a date on.
+
+One row holds all versions, so that a step reads one row and a later reader sees what held on any day. A version is
+never retroactive (OPERATIONS, "Documents, time, rules"). Days are of 24 hours unless a comment says otherwise.
+"""
+
+import datetime
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+from tallystick.kernel.core.fields import Code, Days, Struct
+from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.step import Step
+from tallystick.wire.amounts import Units
+from tallystick.wire.errors import InvariantViolation
+
+Quorum: TypeAlias = Annotated[int, Meta(ge=1, le=15)]  # an envelope carries at most 16 signatures
+Window: TypeAlias = Annotated[int, Meta(ge=1, le=3_660)]
+
+
+class Shortfall(Enum):
+    """What a debtor's account that cannot pay all parcels pays at maturity (DOMAIN, "Redemption")."""
+
+    NONE = "none"
+    PRO_RATA = "pro_rata"
+
+
+class Policies(Struct):
+    """The values in force together. Defaults are DOMAIN's, or what a careful consortium would start with."""
+
+    # who decides
+    auditors_needed: Quorum = 1
+    governors_needed: Quorum = 1
+    platform_reviews_accounts: bool = False
+    # membership
+    identifier_kinds: tuple[Code, ...] = ("uscc", "lei")
+    bank_account_cooling_days: Days = 3
+    recovery_waiting_days: Window = 7
+    # windows
+    review_deadline_days: Window = 10
+    confirm_deadline_days: Window = 10
+    transfer_accept_days: Window = 5
+    quote_days: Window = 14
+    reveal_days: Window = 1
+    award_days: Window = 5
+    contract_days: Window = 5
+    settle_days: Window = 5
+    receipt_days: Window = 3
+    ruling_days: Window = 30
+    cancel_registration_days: Window = 5
+    redemption_receipt_days: Window = 3
+    recourse_claim_days: Window = 30
+    recourse_pay_days: Window = 10
+    announcement_days: Window = 30
+    # receivables
+    cutoff_days: Days = 3  # business days before the due date
+    grace_days: Days = 0
+    min_tenor_days: Days = 0
+    max_tenor_months: Annotated[int, Meta(ge=1, le=120)] = 12
+    max_hops: Annotated[int, Meta(ge=1, le=100)] = 10
+    min_split: Units = Units(1)
+    max_invoices: Annotated[int, Meta(ge=1, le=500)] = 100
+    shortfall: Shortfall = Shortfall.NONE
+    # financing
+    publish_by_policy: bool = True
+    max_quotes: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class PolicyVersion(Struct):
+    """The policies that hold from a day on."""
+
+    from_on: datetime.date
+    values: Policies
+
+
+class PolicyBook(Record):
+    """All versions of the policies, oldest first. Id `chain`."""
+
+    table = "policies"
+
+    versions: tuple[PolicyVersion, ...]
+
+    def on(self, day: datetime.date) -> Policies:
+        """The policies in force on `day`."""
+        for version in reversed(self.versions):
+            if version.from_on <= day:
+                return version.values
+        raise InvariantViolation(f"no policies are in force on {day}")
+
+
+def policies(step: Step) -> Policies:
+    """The policies in force today."""
+    return step.get(PolicyBook, "chain").on(step.today)

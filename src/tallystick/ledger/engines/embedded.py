@@ -1,0 +1,485 @@
+"""The embedded engine: one process orders, executes and keeps the ledger (DESIGN section 6).
+
+One writer thread takes what was handed in, has signatures checked ahead in a process of its own, executes, and commits
+many transactions in one block with one synced write. Outcomes leave only after that write returned. After a write that
+failed nothing is acknowledged any more: what was under way is `Unknown` and the engine reports its problem.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nacl.signing import SigningKey
+
+from tallystick.kernel import machine
+from tallystick.kernel.chain_rows import Clock
+from tallystick.kernel.core.record import Record, decode_record
+from tallystick.kernel.core.refusal import Refusal
+from tallystick.kernel.genesis import Genesis
+from tallystick.kernel.transaction import read, read_checked
+from tallystick.ledger.archive import NS_PER_MS, ArchivedBlock
+from tallystick.ledger.engine import (
+    Committed,
+    Cursor,
+    Health,
+    HeightUnavailable,
+    NotYet,
+    Outcome,
+    PlacedEvent,
+    Pruned,
+    Read,
+    RefusedAtDoor,
+    StateProof,
+    Unknown,
+)
+from tallystick.ledger.execution import BlockExecution, Done, Repeated, blinded
+from tallystick.ledger.opening import SEEN_WINDOW, Opened, Tip, open_ledger, put_tip
+from tallystick.ledger.store import Batch, Family, Store
+from tallystick.ledger.verification import VerificationProcess
+from tallystick.proof import comet
+from tallystick.proof.state_proof import key_hash
+from tallystick.wire.errors import DecodeError, InvariantViolation
+from tallystick.wire.instants import Instant
+
+CHUNK = 500
+MAX_BLOCK_TRANSACTIONS = 4_000
+INLINE = 24  # so few signatures are checked faster here than by handing them over
+IDLE_SECONDS = 0.5
+CLOCK_JUMP_MS = 600_000
+FAULTS_KEPT = 100
+
+
+class _Ticket:
+    """Transactions handed in together and, once all are durable, their outcomes."""
+
+    __slots__ = ("done", "left", "outcomes", "raws")
+
+    def __init__(self, raws: list[bytes], done: "Callable[[list[Outcome]], None]") -> None:
+        self.raws = raws
+        self.outcomes: list[Outcome] = [Unknown("not ordered yet")] * len(raws)
+        self.left = len(raws)
+        self.done = done
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        self.outcomes[position] = outcome
+        self.left -= 1
+        if self.left == 0:
+            self.done(self.outcomes)
+
+
+_Item = tuple[_Ticket, int]
+
+
+@dataclass(slots=True)
+class _Building:
+    """A block in progress with the tickets that wait for it."""
+
+    execution: BlockExecution
+    waiting: list[tuple[_Ticket, int, Outcome]]
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970 by this machine's clock."""
+    return time.time_ns() // NS_PER_MS
+
+
+class EmbeddedEngine:
+    """The engine contract on one store. `clock` gives wall time in milliseconds; tests pass their own."""
+
+    def __init__(
+        self, store: Store, key: SigningKey, genesis: Genesis | None = None, clock: Callable[[], int] = wall_clock_ms
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._clock = clock
+        self._opened: Opened = open_ledger(store, genesis)
+        self._tip = self._opened.tip
+        self._archive = self._opened.archive
+        self.chain_id = self._opened.chain.chain_id
+        self.genesis = self._opened.genesis
+        self._validators = comet.ValidatorSet.of((comet.Validator(bytes(key.verify_key), 1),))
+        if self._validators.hash() != _validators_of(self.genesis).hash():
+            raise DecodeError("the node key is not the validator that the genesis names")
+        self._clock_reference: tuple[int, float] | None = None
+        self._problem = ""
+        self._faults: deque[str] = deque(maxlen=FAULTS_KEPT)
+        self._inbox: deque[_Item] = deque()
+        self._changed = threading.Condition()
+        self._committed = threading.Condition()
+        self._reading = threading.RLock()
+        self._stopping = False
+        self._verifier = VerificationProcess()
+        self._writer = threading.Thread(target=self._run, name="tallystick-writer", daemon=True)
+        self._writer.start()
+
+    # Handing in
+
+    def submit(self, raw: bytes, timeout_seconds: float = 60.0) -> Outcome:
+        return self.submit_many([raw], timeout_seconds)[0]
+
+    def submit_many(self, raws: list[bytes], timeout_seconds: float = 600.0) -> list[Outcome]:
+        if not raws:
+            return []
+        finished = threading.Event()
+        ticket = _Ticket(raws, lambda _: finished.set())
+        self._hand_in(ticket)
+        finished.wait(timeout_seconds)
+        return list(ticket.outcomes)
+
+    def submit_later(self, raw: bytes, done: Callable[[Outcome], None]) -> None:
+        self._hand_in(_Ticket([raw], lambda outcomes: done(outcomes[0])))
+
+    def _hand_in(self, ticket: _Ticket) -> None:
+        with self._changed:
+            if not self._stopping and not self._problem:
+                self._inbox.extend((ticket, position) for position in range(len(ticket.raws)))
+                self._changed.notify()
+                return
+        for position in range(len(ticket.raws)):
+            ticket.settle(position, Unknown(self._problem or "the engine is closing"))
+
+    # The writer
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # allow(broad-except): whatever it was, this node must not acknowledge again
+            self._problem = f"stopped: {type(error).__name__}: {error}"
+        with self._changed:
+            self._stopping = True
+            left, self._inbox = list(self._inbox), deque()
+        for ticket, position in left:
+            ticket.settle(position, Unknown(self._problem or "the engine is closing"))
+        with self._committed:
+            self._committed.notify_all()
+
+    def _work(self) -> None:
+        sent: deque[list[_Item]] = deque()
+        while True:
+            items = self._take(wait=not sent)
+            if items is None:
+                return
+            if not items and not sent:
+                self._tend()
+                continue
+            if not self._clock_holds():
+                self._answer_unknown([items, *sent])
+                for _ in sent:
+                    self._verifier.receive()
+                sent.clear()
+                continue
+            self._build(items, sent)
+
+    def _take(self, *, wait: bool) -> list[_Item] | None:
+        """Up to a chunk of what was handed in; [] when it is time to look after due work; None when closing."""
+        with self._changed:
+            if wait and not self._inbox and not self._stopping:
+                self._changed.wait(0.0 if self._is_due() else IDLE_SECONDS)
+            if self._stopping and not self._inbox and wait:
+                return None
+            return [self._inbox.popleft() for _ in range(min(CHUNK, len(self._inbox)))]
+
+    def _build(self, items: list[_Item], sent: deque[list[_Item]]) -> None:
+        """Build and commit one block from `items` and what follows, checking signatures one chunk ahead."""
+        building = self._begin()
+        try:
+            if len(items) <= INLINE and not sent:
+                self._add(building, items, [_refused(ticket.raws[position]) for ticket, position in items])
+            else:
+                if items:
+                    self._send(items, sent)
+                while sent:
+                    self._top_up(sent)
+                    chunk = sent.popleft()
+                    self._add(building, chunk, self._verifier.receive())
+                    if len(building.execution) >= MAX_BLOCK_TRANSACTIONS:
+                        break
+            self._commit(building)
+        except BaseException:
+            self._answer_unknown([[(ticket, position) for ticket, position, _ in building.waiting], items, *sent])
+            raise
+
+    def _top_up(self, sent: deque[list[_Item]]) -> None:
+        while len(sent) < 2:
+            more = self._take(wait=False)
+            if not more:
+                return
+            self._send(more, sent)
+
+    def _send(self, items: list[_Item], sent: deque[list[_Item]]) -> None:
+        self._verifier.send([ticket.raws[position] for ticket, position in items])
+        sent.append(items)
+
+    def _answer_unknown(self, chunks: list[list[_Item]]) -> None:
+        for items in chunks:
+            for ticket, position in items:
+                if isinstance(ticket.outcomes[position], Unknown):
+                    ticket.settle(position, Unknown(self._problem or "the block was not written"))
+
+    def _begin(self) -> _Building:
+        opened = self._opened
+        execution = BlockExecution(
+            opened.state,
+            self._archive,
+            opened.tree,
+            opened.chain,
+            opened.roots,
+            self._tip.height + 1,
+            self._block_time(),
+        )
+        return _Building(execution, [])
+
+    def _add(self, building: _Building, items: list[_Item], verdicts: list[Refusal | None]) -> None:
+        execution, waiting = building.execution, building.waiting
+        for (ticket, position), verdict in zip(items, verdicts, strict=True):
+            if verdict is not None:
+                waiting.append((ticket, position, RefusedAtDoor(verdict.status, verdict.facts)))
+                continue
+            done = execution.add(read_checked(ticket.raws[position]))
+            outcome: Outcome
+            if isinstance(done, Done):
+                receipt = done.receipt
+                outcome = Committed(receipt.height, receipt.index, done.status, done.facts)
+            elif isinstance(done, Repeated):
+                outcome = self._repeated(execution, done)
+            else:
+                outcome = RefusedAtDoor(done.status, done.facts)
+            waiting.append((ticket, position, outcome))
+
+    def _repeated(self, execution: BlockExecution, repeated: Repeated) -> Committed:
+        receipt = repeated.receipt
+        if receipt.height == execution.block.height:
+            first = execution.done(receipt.index)
+            return Committed(receipt.height, receipt.index, first.status, first.facts)
+        result = self._archive.result(receipt.body_hash)
+        if result is None:
+            raise InvariantViolation(f"receipt at {receipt.height}/{receipt.index} has no result")
+        return result
+
+    def _commit(self, building: _Building) -> None:
+        """Write the block with one synced batch, then let its outcomes out."""
+        executed = building.execution.finish()
+        self._faults.extend(executed.faults)
+        if not executed.is_empty or self._needs_proof_block():
+            header = self._header(executed.time, executed.transactions)
+            block_id = comet.embedded_block_id(header)
+            signed = comet.sign_commit(header, block_id, self._key)
+            block = ArchivedBlock(
+                header,
+                signed,
+                executed.transactions,
+                [done.status.number for done in executed.done],
+                [done.data for done in executed.done],
+                [done.events for done in executed.done],
+                executed.due_events,
+                (executed.roots.state, executed.roots.receipts),
+            )
+            tip = Tip(
+                executed.height,
+                header.time,
+                executed.roots.state,
+                executed.roots.receipts,
+                header,
+                block_id,
+                signed.hash(),
+                comet.results_hash(executed.results),
+            )
+            self._archive.add_block(executed.batch, block)
+            put_tip(executed.batch, tip)
+            with self._reading:
+                self._store.write(executed.batch)
+                self._opened.tree.commit(executed.delta)
+                self._opened.state.take_over(executed.overlay.records)
+                self._set_tip(tip)
+        for ticket, position, outcome in building.waiting:
+            ticket.settle(position, outcome)
+        with self._committed:
+            self._committed.notify_all()
+
+    def _set_tip(self, tip: Tip) -> None:
+        self._tip = self._opened.tip = tip
+        if tip.header is not None:
+            self._opened.hashes[tip.height] = tip.header.hash().hex()
+            self._opened.hashes.pop(tip.height - SEEN_WINDOW, None)
+
+    def _header(self, header_time: Instant, transactions: list[bytes]) -> comet.Header:
+        tip = self._tip
+        validators = self._validators.hash()
+        return comet.Header(
+            chain_id=self.chain_id,
+            height=tip.height + 1,
+            time=int(header_time) * NS_PER_MS,
+            last_block_id=tip.block_id or comet.BlockId(b"", 0, b""),
+            last_commit_hash=tip.commit_hash or comet.NO_COMMIT_HASH,
+            data_hash=comet.data_hash(transactions),
+            validators_hash=validators,
+            next_validators_hash=validators,
+            consensus_hash=_CONSENSUS_HASH,
+            app_hash=self._opened.roots.app_hash,
+            last_results_hash=tip.results_hash or comet.NO_RESULTS_HASH,
+            evidence_hash=comet.NO_EVIDENCE_HASH,
+            proposer_address=self._validators.validators[0].address,
+        )
+
+    # Time and idleness
+
+    def _block_time(self) -> Instant:
+        return Instant(max(self._clock(), self._tip.time_ns // NS_PER_MS + 1))
+
+    def _is_due(self) -> bool:
+        clock = self._opened.state.find("clock/chain")
+        offset = clock.offset_ms if isinstance(clock, Clock) else 0
+        return machine.is_due(self._opened.state, self._block_time().plus(offset))
+
+    def _needs_proof_block(self) -> bool:
+        """Whether the present app hash stands in no header yet."""
+        header = self._tip.header
+        return header is None or header.app_hash != self._opened.roots.app_hash
+
+    def _tend(self) -> None:
+        """Nothing was handed in: do due work, or seal the block that proves the last one."""
+        if (self._is_due() or self._needs_proof_block()) and self._clock_holds():
+            self._commit(self._begin())
+
+    def _clock_holds(self) -> bool:
+        """Whether this machine's clock moved as time did; after a jump the operator's word is needed."""
+        wall, steady = self._clock(), time.monotonic()
+        if self._clock_reference is not None:
+            wall_before, steady_before = self._clock_reference
+            drift = (wall - wall_before) - int((steady - steady_before) * 1000)
+            if abs(drift) > CLOCK_JUMP_MS:
+                self._problem = f"the clock jumped by {drift // 1000} seconds; accept_clock takes the operator's word"
+                return False
+        if wall < self._tip.time_ns // NS_PER_MS - CLOCK_JUMP_MS:
+            self._problem = "the clock is more than 10 minutes behind the last block; set it right"
+            return False
+        self._clock_reference = (wall, steady)
+        self._problem = ""
+        return True
+
+    def accept_clock(self, word: str) -> None:
+        """The operator's recorded word that this machine's clock is right after a jump."""
+        batch = Batch()
+        batch.put(Family.META, f"clock_word/{self._tip.height:020d}".encode(), word.encode())
+        self._store.write(batch)
+        with self._changed:
+            self._clock_reference = None
+            self._problem = ""
+            self._changed.notify()
+
+    # Reading
+
+    def result(self, body_hash: bytes) -> Committed | None:
+        return self._archive.result(body_hash)
+
+    def query(
+        self, key: str, *, min_height: int = 0, at_height: int | None = None, timeout_seconds: float = 10.0
+    ) -> Read:
+        if not self._wait_until(lambda: self._tip.height >= min_height, timeout_seconds):
+            raise TimeoutError(f"height {min_height} was not reached")
+        with self._reading:
+            height = self._tip.height
+            if at_height is not None and at_height != height:
+                raise HeightUnavailable(height)
+            stored = self._store.get(Family.STATE, key.encode())
+        return Read(height, None if stored is None else decode_record(key, blinded(stored)[1]))
+
+    def scan(self, table: str, after: str = "", limit: int = 1_000) -> list[Record]:
+        start = f"{table}/{after}\x00" if after else f"{table}/"
+        found = []
+        for key, stored in self._store.range(Family.STATE, start.encode(), f"{table}0".encode()):
+            found.append(decode_record(key.decode(), blinded(stored)[1]))
+            if len(found) == limit:
+                break
+        return found
+
+    def labelled(self, label: str, limit: int = 10_000) -> list[str]:
+        """Keys of the records that stand under an index label, like `live/<member>` or `role/auditor`."""
+        rows = self._store.range(Family.INDEX, f"{label}/".encode(), f"{label}0".encode())
+        return [row.decode()[len(label) + 1 :] for (row, _), _ in zip(rows, range(limit), strict=False)]
+
+    def events(self, after: Cursor, limit: int = 10_000) -> list[PlacedEvent]:
+        first = self._archive.first_height()
+        if first is not None and after.height + 1 < first:
+            raise Pruned(first)
+        return list(self._archive.events_after(after, limit))
+
+    def follow(self, after: Cursor, stop: Callable[[], bool]) -> Iterator[PlacedEvent]:
+        while not stop():
+            batch = self.events(after)
+            for placed in batch:
+                after = placed.cursor
+                yield placed
+            if not batch:
+                if self._stopping:
+                    return
+                seen = self._tip.height
+                self._wait_until(lambda seen=seen: self._tip.height > seen or stop(), 0.2)
+
+    def _wait_until(self, reached: Callable[[], bool], timeout_seconds: float) -> bool:
+        with self._committed:
+            return self._committed.wait_for(lambda: reached() or self._stopping, timeout_seconds) and reached()
+
+    def prove(self, key: str) -> StateProof:
+        with self._reading:
+            header = self._tip.header
+            roots = self._opened.roots
+            if header is None or header.app_hash != roots.app_hash:
+                raise NotYet("the header that covers the present state does not exist yet")
+            stored = self._store.get(Family.STATE, key.encode())
+            proof = self._opened.tree.prove(key_hash(key))
+            blind, value = (b"", None) if stored is None else blinded(stored)
+            return StateProof(self._tip.height - 1, key, blind, value, proof, roots.state, roots.receipts)
+
+    def light_block(self, height: int) -> comet.LightBlock:
+        block = self._block(height)
+        return comet.LightBlock(block.header, block.commit, self._validators)
+
+    def transactions(self, height: int) -> list[bytes]:
+        return self._block(height).transactions
+
+    def _block(self, height: int) -> ArchivedBlock:
+        block = self._archive.block(height)
+        if block is None:
+            raise HeightUnavailable(self._tip.height)
+        return block
+
+    def health(self) -> Health:
+        return Health(
+            self._tip.height,
+            Instant(self._tip.time_ns // NS_PER_MS),
+            self._opened.roots.app_hash,
+            self._problem,
+            tuple(self._faults),
+            len(self._inbox),
+            "1 of 1, the operator",
+        )
+
+    # Keeping
+
+    def backup(self, target: Path) -> int:
+        with self._reading:
+            self._store.checkpoint(target)
+            return self._tip.height
+
+    def close(self) -> None:
+        """Finish what was handed in, seal the proof block, and let go of the directory. Safe to call twice."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._writer.join()
+        if not self._problem and self._needs_proof_block():
+            self._commit(self._begin())
+        self._verifier.close()
+        self._store.close()
+
+
+_CONSENSUS_HASH = comet.consensus_hash()
+
+
+def _refused(raw: bytes) -> Refusal | None:
+    outcome = read(raw)
+    return outcome if isinstance(outcome, Refusal) else None

@@ -1,0 +1,238 @@
+"""How a block is executed: one way for the embedded engine, for CometBFT and for fsck.
+
+`BlockExecution` starts with the due work, takes transactions one by one and, at the end, computes the state root, the
+receipts root and the app hash, without changing anything that is committed. `ExecutedBlock.batch` lists every row that
+committing it writes. Source: DESIGN sections 4 and 6; docs/spec/block.md.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tallystick.kernel import machine
+from tallystick.kernel.calendar.days import day_of
+from tallystick.kernel.chain_rows import Clock, Entropy
+from tallystick.kernel.core import codec
+from tallystick.kernel.core.events import Event
+from tallystick.kernel.core.refusal import Fact, Refusal, refuse
+from tallystick.kernel.core.state import Overlay, State
+from tallystick.kernel.core.step import Block, Chain
+from tallystick.kernel.transaction import Transaction
+from tallystick.ledger.committed import BLIND_BYTES
+from tallystick.ledger.receipts import Receipt, receipt_key
+from tallystick.ledger.store import Batch, Family
+from tallystick.ledger.tree import Tree, TreeDelta
+from tallystick.proof import comet
+from tallystick.proof.state_proof import app_hash, next_receipts_root
+from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.instants import Instant
+from tallystick.wire.status import Status
+
+BLIND_DOMAIN = b"tallystick-blind-v1\n"
+RECEIPTS_DOMAIN = b"tallystick-receipts-digest-v1\n"
+NO_EVENTS_HASH = hashlib.sha256(b"[]").hexdigest()
+
+_sha256 = hashlib.sha256
+
+
+class Receipts(Protocol):
+    """Where receipts of earlier blocks are found."""
+
+    def find_receipt(self, key: bytes) -> Receipt | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An ordered transaction's outcome. `data` is covered by the next header's LastResultsHash."""
+
+    receipt: Receipt
+    status: Status
+    facts: dict[str, Fact]
+    data: bytes
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same body was ordered before, at this receipt; nothing is done again."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """What the app hash is made of."""
+
+    state: bytes
+    receipts: bytes
+
+    @property
+    def app_hash(self) -> bytes:
+        return app_hash(self.state, self.receipts)
+
+
+@dataclass(slots=True)
+class ExecutedBlock:
+    """Everything that committing the block changes, and nothing of it done yet."""
+
+    height: int
+    time: Instant
+    transactions: list[bytes]
+    done: list[Done]
+    due_events: bytes
+    overlay: Overlay
+    delta: TreeDelta
+    roots: Roots
+    batch: Batch
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[tuple[int, bytes]]:
+        """(code, data) of each transaction, as CometBFT hashes them."""
+        return [(done.status.number, done.data) for done in self.done]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it changed nothing: no transaction and no due work."""
+        return not self.done and not self.overlay.records
+
+
+class BlockExecution:
+    """One block in progress over a committed state. Dropping it leaves no trace."""
+
+    def __init__(
+        self,
+        state: State,
+        receipts: Receipts,
+        tree: Tree,
+        chain: Chain,
+        roots: Roots,
+        height: int,
+        header_time: Instant,
+    ) -> None:
+        self._receipts = receipts
+        self._tree = tree
+        self._chain = chain
+        self._roots = roots
+        self._overlay = Overlay(state)
+        clock = state.find("clock/chain")
+        now = header_time.plus(clock.offset_ms) if isinstance(clock, Clock) else header_time
+        entropy = state.find("entropy/chain")
+        if not isinstance(entropy, Entropy):
+            raise InvariantViolation("the chain has no entropy row")
+        self._entropy = bytes.fromhex(entropy.value)
+        self._header_time = header_time
+        self.block = Block(height, now, day_of(state, now), self._entropy)
+        self._transactions: list[bytes] = []
+        self._done: list[Done] = []
+        self._by_key: dict[bytes, Receipt] = {}
+        events, self.faults = machine.due_work(self._overlay, chain, self.block)
+        self._due_events = codec.encode(events)
+
+    def add(self, transaction: Transaction) -> Done | Repeated | Refusal:
+        """Order one transaction after those before it. A `Refusal` was refused at the door and is not ordered."""
+        body = transaction.body
+        key = receipt_key(body.actor, body.id)
+        earlier = self._by_key.get(key) or self._receipts.find_receipt(key)
+        if earlier is not None:
+            if earlier.body_hash == transaction.body_hash:
+                return Repeated(earlier)
+            if earlier.not_after >= self.block.time:
+                return refuse(Status.DUPLICATE_ID_OTHER_CONTENT, height=earlier.height, index=earlier.index)
+        refusal = machine.door(self._overlay, self._chain, self.block, transaction)
+        if refusal is not None:
+            return refusal
+        index = len(self._done)
+        result = machine.execute(self._overlay, self._chain, self.block, index, transaction)
+        if result.fault:
+            self.faults.append(f"transaction {transaction.body_hash.hex()}: {result.fault}")
+        events = codec.encode(result.events)
+        events_hash = _sha256(events).hexdigest() if result.events else NO_EVENTS_HASH
+        receipt = Receipt(transaction.body_hash, self.block.height, index, body.not_after)
+        data = machine.result_data(result.status, result.facts, events_hash)
+        done = Done(receipt, result.status, result.facts, data, events)
+        self._by_key[key] = receipt
+        self._transactions.append(transaction.raw)
+        self._done.append(done)
+        return done
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def done(self, index: int) -> Done:
+        """The outcome of the transaction at `index` of this block."""
+        return self._done[index]
+
+    def finish(self) -> ExecutedBlock:
+        """Compute what committing it writes: rows, tree, roots. May be called again; commits nothing."""
+        if self._done:
+            digest = _sha256(self._entropy)
+            for done in self._done:
+                digest.update(done.receipt.body_hash)
+            self._overlay.put(Entropy(id="chain", value=digest.hexdigest()))
+        batch = Batch()
+        changes = self._rows(batch)
+        delta = self._tree.prepare(changes)
+        for bucket, listing in delta.buckets.items():
+            if listing:
+                batch.put(Family.TREE, bucket.to_bytes(4, "big"), listing)
+            else:
+                batch.delete(Family.TREE, bucket.to_bytes(4, "big"))
+        for key, done in zip(self._by_key, self._done, strict=True):
+            batch.put(Family.RECEIPTS, key, done.receipt.to_bytes())
+            batch.put(Family.HASHES, done.receipt.body_hash, done.receipt.place + done.data)
+        return ExecutedBlock(
+            self.block.height,
+            self._header_time,
+            self._transactions,
+            self._done,
+            self._due_events,
+            self._overlay,
+            delta,
+            Roots(delta.root, self._next_receipts_root()),
+            batch,
+            self.faults,
+        )
+
+    def _rows(self, batch: Batch) -> list[tuple[bytes, bytes | None]]:
+        """Put the changed rows into `batch`; return what changes in the tree."""
+        overlay = self._overlay
+        changes: list[tuple[bytes, bytes | None]] = []
+        height = self.block.height.to_bytes(8, "big")
+        for key, record in overlay.records.items():
+            name = key.encode()
+            if record is None:
+                batch.delete(Family.STATE, name)
+                changes.append((_sha256(name).digest(), None))
+                continue
+            value = codec.encode(record)
+            seed = overlay.seeds.get(key, self._entropy)
+            blind = _sha256(BLIND_DOMAIN + seed + height + name).digest()
+            stored = blind + value
+            batch.put(Family.STATE, name, stored)
+            changes.append((_sha256(name).digest(), _sha256(stored).digest()))
+        for row, present in overlay.index.items():
+            if present:
+                batch.put(Family.INDEX, row.encode(), b"")
+            else:
+                batch.delete(Family.INDEX, row.encode())
+        return changes
+
+    def _next_receipts_root(self) -> bytes:
+        """One link a block, none for a block in which nothing happened: an idle chain's app hash stands still."""
+        if not self._done and self._due_events == b"[]":
+            return self._roots.receipts
+        digest = _sha256(RECEIPTS_DOMAIN + _sha256(self._due_events).digest())
+        for done in self._done:
+            digest.update(_sha256(done.receipt.body_hash + done.data).digest())
+        return next_receipts_root(self._roots.receipts, self.block.height, digest.digest())
+
+
+def results_hash(done: list[Done]) -> bytes:
+    """LastResultsHash over a block's ordered transactions."""
+    return comet.results_hash((item.status.number, item.data) for item in done)
+
+
+def blinded(stored: bytes) -> tuple[bytes, bytes]:
+    """(blind, canonical value) of a stored state row."""
+    return stored[:BLIND_BYTES], stored[BLIND_BYTES:]

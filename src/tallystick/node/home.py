@@ -1,0 +1,128 @@
+"""The home directory of a ledger: where each thing lies, and how a command finds it."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.wire.errors import DecodeError
+
+HOME_VARIABLE = "TALLYSTICK_HOME"
+USUAL_PLACES = ("tallystick", "var/demo")
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A ledger's directory. The names in it are part of the documented layout (docs/cli.md)."""
+
+    path: Path
+
+    @property
+    def genesis(self) -> Path:
+        """The canonical genesis, which verifiers pin."""
+        return self.path / "genesis.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The store; one process at a time."""
+        return self.path / "ledger"
+
+    @property
+    def node_key(self) -> Path:
+        """The key with which this node signs blocks."""
+        return self.path / "node.key"
+
+    @property
+    def keys(self) -> Path:
+        """Organisations' keys kept on this machine: `<organisation>/<key name>.key`."""
+        return self.path / "keys"
+
+    @property
+    def socket(self) -> Path:
+        """The local socket on which a running node answers."""
+        return self.path / "engine.sock"
+
+    @property
+    def signed(self) -> Path:
+        """The highest height that this node has signed."""
+        return self.path / "signed"
+
+    @property
+    def passphrase(self) -> Path:
+        """Where an unattended node keeps its passphrase, if it must; readable by its owner alone."""
+        return self.path / "passphrase"
+
+    @property
+    def anchors(self) -> Path:
+        """Salts of anchored files, by anchor hash: without its salt an anchor proves nothing."""
+        return self.path / "anchors"
+
+    @property
+    def seals(self) -> Path:
+        """What sealed quotes hold until they are revealed."""
+        return self.path / "seals"
+
+    @property
+    def unsettled(self) -> Path:
+        """Transactions whose outcome is not known yet, to be submitted again as they are."""
+        return self.path / "unsettled"
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether a chain was created here."""
+        return self.genesis.exists()
+
+    def read_passphrase(self) -> str | None:
+        """The passphrase kept for an unattended node, or None. Refuses a file that others may read."""
+        return read_secret_line(self.passphrase) if self.passphrase.exists() else None
+
+
+def find_home(given: Path | None) -> Home:
+    """The home a command works in: as given, else TALLYSTICK_HOME, else the usual places below the present directory.
+
+    Raises `DecodeError` where none of them exists.
+    """
+    if given is not None:
+        return Home(given)
+    named = os.environ.get(HOME_VARIABLE)
+    if named:
+        return Home(Path(named))
+    for place in USUAL_PLACES:
+        if Path(place).is_dir():
+            return Home(Path(place))
+    raise DecodeError(
+        f"no ledger found: give --home DIR, set {HOME_VARIABLE}, or create one with `tally chain init` "
+        f"(looked for {' and '.join(USUAL_PLACES)})"
+    )
+
+
+def read_secret_line(path: Path) -> str:
+    """The first line of a file that its owner alone may read. Raises `DecodeError`."""
+    try:
+        mode = path.stat().st_mode & 0o777
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DecodeError(f"can't be read: {error}", str(path)) from None
+    if mode & 0o077:
+        raise DecodeError(f"others may read this file (mode {mode:03o}); chmod 600 it first", str(path))
+    return text.partition("\n")[0]
+
+
+def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Write a file that its owner alone may read, all of it or none. Raises `DecodeError` where it stands already."""
+    path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    if path.exists() and not replace:
+        raise DecodeError("the file exists already and is not written over", str(path))
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
