@@ -26,7 +26,18 @@ class MemoryState:
         return self.rows.get(key)
 
     def index_range(self, start: str, stop: str) -> Iterator[str]:
-        yield from self.index[bisect_left(self.index, start) : bisect_left(self.index, stop)]
+        for row in self.index[bisect_left(self.index, start) : bisect_left(self.index, stop)]:
+            self._note_owner(row)
+            yield row
+
+    def _note_owner(self, row: str) -> None:
+        """An index row was seen, so the record it follows from was: a vector needs it in its pre-state."""
+        position = row.find("/")
+        while position >= 0:
+            if row[position + 1 :] in self.rows:
+                self.looked_up.add(row[position + 1 :])
+                return
+            position = row.find("/", position + 1)
 
     def block_hash(self, height: int) -> str | None:
         return self.hashes.get(height)

@@ -11,6 +11,7 @@ from typing import Any
 from nacl.signing import SigningKey as Ed25519
 
 from tallystick.kernel import machine
+from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.fields import Position
 from tallystick.kernel.core.operation import Operation
@@ -41,7 +42,6 @@ from tallystick.wire.ids import record_id
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.keys import to_base64
 from tallystick.wire.status import Status
-
 from tests.support.memory import MemoryState
 from tests.support.vectors import Vector
 
@@ -116,7 +116,7 @@ class World:
 
     def today(self) -> datetime.date:
         """The day in the business time zone (UTC unless the state holds a zone)."""
-        return datetime.datetime.fromtimestamp(self.now / 1000, datetime.UTC).date()
+        return day_of(self.state, self.now)
 
     def sign(self, *operations: Operation, by: str, also: tuple[str, ...] = (), **body: Any) -> bytes:
         """Raw bytes of a transaction of `by`, cosigned by `also`. `body` overrides id, not_after, keys, seen."""

@@ -11,13 +11,11 @@ from functools import cmp_to_key
 from typing import assert_never
 
 from tallystick.kernel.core.fields import Position, Struct
-from tallystick.wire.amounts import RATE_SCALE, ZERO, Rate, Units, total
+from tallystick.wire.amounts import RATE_SCALE, Rate, Units, total
 from tallystick.wire.errors import InvariantViolation
 
 PERCENT = 100 * RATE_SCALE
 """What a rate is divided by to become a fraction: rates are percent times 10^6."""
-
-NO_RATE = Rate(0)
 
 RANKING_YEAR_DAYS = 365
 """All prices are ranked on ACT/365, whatever basis each quotes (DOMAIN section 4)."""
@@ -74,8 +72,8 @@ class Terms(Struct):
 
     rate: Rate
     day_count: DayCount
-    fee_rate: Rate = NO_RATE
-    minimum_fee: Units = ZERO
+    fee_rate: Rate
+    minimum_fee: Units
 
 
 class Price(Struct):

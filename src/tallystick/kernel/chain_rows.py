@@ -28,3 +28,12 @@ class Closed(Record):
     successor: str
     height: Count
     validators: tuple[Key, ...] = ()
+
+
+class Revision(Record):
+    """A restored ledger went on under a new chain id, which is this row's id (ADR 0003)."""
+
+    table = "revision"
+
+    predecessor: str
+    fork_height: Count  # the last height of the predecessor's history that this chain shares

@@ -101,7 +101,7 @@ def read(raw: bytes) -> Transaction | Refusal:
         return refuse(Status.TOO_LARGE, size=len(raw), limit=envelope.MAX_BYTES)
     try:
         parts = _ENVELOPE.decode(raw)
-    except msgspec.DecodeError as error:
+    except codec.UNREADABLE as error:
         return refuse(Status.NOT_CANONICAL, reason=f"not an envelope: {error}")
     body = bytes(parts.body)
     try:
@@ -109,7 +109,7 @@ def read(raw: bytes) -> Transaction | Refusal:
     except msgspec.ValidationError as error:
         unknown = str(error).startswith("Invalid value") and str(error).endswith(".op`")
         return refuse(Status.UNKNOWN_OPERATION if unknown else Status.UNKNOWN_FIELD, reason=str(error))
-    except msgspec.DecodeError as error:
+    except codec.UNREADABLE as error:
         return refuse(Status.NOT_CANONICAL, reason=str(error))
     if codec.encode(parsed) != body:
         return refuse(Status.NOT_CANONICAL, reason="the body is not in canonical form")

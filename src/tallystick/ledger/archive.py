@@ -18,7 +18,7 @@ NS_PER_MS = 1_000_000
 
 
 class ArchivedBlock(msgspec.Struct, frozen=True, array_like=True):
-    """A block as it is kept. `events` holds canonical JSON lists, one a transaction; `due_events` one for block start."""
+    """A block as it is kept. `events` holds a canonical JSON list a transaction, `due_events` that of block start."""
 
     header: Header
     commit: Commit

@@ -13,7 +13,6 @@ from tallystick.kernel import machine
 from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.chain_rows import Clock, Entropy
 from tallystick.kernel.core import codec
-from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.refusal import Fact, Refusal, refuse
 from tallystick.kernel.core.state import Overlay, State
 from tallystick.kernel.core.step import Block, Chain
@@ -22,7 +21,6 @@ from tallystick.ledger.committed import BLIND_BYTES
 from tallystick.ledger.receipts import Receipt, receipt_key
 from tallystick.ledger.store import Batch, Family
 from tallystick.ledger.tree import Tree, TreeDelta
-from tallystick.proof import comet
 from tallystick.proof.state_proof import app_hash, next_receipts_root
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import Instant
@@ -137,8 +135,9 @@ class BlockExecution:
         if earlier is not None:
             if earlier.body_hash == transaction.body_hash:
                 return Repeated(earlier)
-            if earlier.not_after >= self.block.time:
-                return refuse(Status.DUPLICATE_ID_OTHER_CONTENT, height=earlier.height, index=earlier.index)
+            # For ever, not until its not_after: record ids follow from (actor, id), so the same id with other content
+            # would overwrite what it made before.
+            return refuse(Status.DUPLICATE_ID_OTHER_CONTENT, height=earlier.height, index=earlier.index)
         refusal = machine.door(self._overlay, self._chain, self.block, transaction)
         if refusal is not None:
             return refusal
@@ -173,11 +172,7 @@ class BlockExecution:
         batch = Batch()
         changes = self._rows(batch)
         delta = self._tree.prepare(changes)
-        for bucket, listing in delta.buckets.items():
-            if listing:
-                batch.put(Family.TREE, bucket.to_bytes(4, "big"), listing)
-            else:
-                batch.delete(Family.TREE, bucket.to_bytes(4, "big"))
+        put_buckets(batch, delta)
         for key, done in zip(self._by_key, self._done, strict=True):
             batch.put(Family.RECEIPTS, key, done.receipt.to_bytes())
             batch.put(Family.HASHES, done.receipt.body_hash, done.receipt.place + done.data)
@@ -228,9 +223,18 @@ class BlockExecution:
         return next_receipts_root(self._roots.receipts, self.block.height, digest.digest())
 
 
-def results_hash(done: list[Done]) -> bytes:
-    """LastResultsHash over a block's ordered transactions."""
-    return comet.results_hash((item.status.number, item.data) for item in done)
+def stored_row(seed: bytes, height: int, key: str, value: bytes) -> bytes:
+    """A state row as it is stored, outside of a block: its blind (from `seed`) and its canonical value."""
+    return _sha256(BLIND_DOMAIN + seed + height.to_bytes(8, "big") + key.encode()).digest() + value
+
+
+def put_buckets(batch: Batch, delta: TreeDelta) -> None:
+    """Let a batch write what a prepared delta changes in the tree."""
+    for bucket, listing in delta.buckets.items():
+        if listing:
+            batch.put(Family.TREE, bucket.to_bytes(4, "big"), listing)
+        else:
+            batch.delete(Family.TREE, bucket.to_bytes(4, "big"))
 
 
 def blinded(stored: bytes) -> tuple[bytes, bytes]:

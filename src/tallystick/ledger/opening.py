@@ -6,28 +6,36 @@ recompute the first app hash.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import msgspec
 
+from tallystick.kernel.chain_rows import Entropy, Revision
+from tallystick.kernel.core import codec
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.state import Overlay
 from tallystick.kernel.core.step import Chain
-from tallystick.kernel.chain_rows import Entropy
-from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import Genesis, chain_of, initial_rows
-from tallystick.ledger.archive import Archive
+from tallystick.ledger.archive import Archive, height_key
 from tallystick.ledger.committed import CommittedState
-from tallystick.ledger.execution import BLIND_DOMAIN, Roots
+from tallystick.ledger.execution import ExecutedBlock, Roots, put_buckets, stored_row
 from tallystick.ledger.store import Batch, Family, Store
 from tallystick.ledger.tree import Tree
-from tallystick.proof.comet import BlockId, Header
-from tallystick.proof.state_proof import NO_RECEIPTS
-from tallystick.wire.errors import DecodeError
+from tallystick.proof.comet import BlockId, Commit, Header, Validator, ValidatorSet, results_hash
+from tallystick.proof.state_proof import NO_RECEIPTS, key_hash
+from tallystick.wire.errors import DecodeError, InvariantViolation
+from tallystick.wire.keys import KEY_BYTES, from_base64
 
 SEEN_WINDOW = 1_024
 GENESIS_KEY = b"genesis"
 TIP_KEY = b"tip"
+COPY_KEY = b"copy"
+RESTORING_KEY = b"restoring"
+HASH_PREFIX = b"hash/"
+HASH_STOP = b"hash0"
+REVISION_PREFIX = b"revision/"
+REVISION_STOP = b"revision0"
 
 
 class Tip(msgspec.Struct, frozen=True, array_like=True):
@@ -42,9 +50,23 @@ class Tip(msgspec.Struct, frozen=True, array_like=True):
     commit_hash: bytes = b""
     results_hash: bytes = b""
 
+    @classmethod
+    def after(cls, executed: ExecutedBlock, header: Header, commit: Commit) -> Self:
+        """The tip that a signed block brings about."""
+        return cls(
+            executed.height,
+            header.time,
+            executed.roots.state,
+            executed.roots.receipts,
+            header,
+            commit.block_id,
+            commit.hash(),
+            results_hash(executed.results),
+        )
+
 
 _encode_tip = msgspec.msgpack.Encoder().encode
-_decode_tip = msgspec.msgpack.Decoder(Tip).decode
+decode_tip = msgspec.msgpack.Decoder(Tip).decode
 
 
 @dataclass(slots=True)
@@ -58,10 +80,23 @@ class Opened:
     tree: Tree
     archive: Archive
     hashes: dict[int, str]
+    predecessors: tuple[str, ...] = ()
+    """The chain ids that this ledger had before its present one, oldest first."""
+    copied_at: int | None = None
+    """The height at which this ledger was copied (snapshot or backup), while nothing may be ordered on the copy."""
 
     @property
     def roots(self) -> Roots:
         return Roots(self.tip.state_root, self.tip.receipts_root)
+
+    def advance(self, executed: ExecutedBlock, tip: Tip) -> None:
+        """Follow a block whose batch is on the disk."""
+        self.tree.commit(executed.delta)
+        self.state.take_over(executed.overlay.records)
+        self.tip = tip
+        if tip.header is not None:
+            self.hashes[tip.height] = tip.header.hash().hex()
+            self.hashes.pop(tip.height - SEEN_WINDOW, None)
 
 
 class _NoState:
@@ -81,8 +116,18 @@ class _NoState:
 
 
 def put_tip(batch: Batch, tip: Tip) -> None:
-    """Let a block's batch move the tip."""
+    """Let a block's batch move the tip, and with it the window of hashes that `seen` may name."""
     batch.put(Family.META, TIP_KEY, _encode_tip(tip))
+    if tip.header is not None:
+        batch.put(Family.META, HASH_PREFIX + height_key(tip.height), tip.header.hash())
+        if tip.height > SEEN_WINDOW:
+            batch.delete(Family.META, HASH_PREFIX + height_key(tip.height - SEEN_WINDOW))
+
+
+def genesis_validators(genesis: Genesis) -> ValidatorSet:
+    """The validators that a genesis names, of equal power."""
+    keys = (from_base64(one.key, KEY_BYTES, "genesis: validators") for one in genesis.validators)
+    return ValidatorSet.of(Validator(key, 1) for key in keys)
 
 
 def genesis_batch(genesis: Genesis) -> Batch:
@@ -95,16 +140,14 @@ def genesis_batch(genesis: Genesis) -> Batch:
     tree = Tree(chain_of(genesis).tree_depth)
     batch = Batch()
     changes: list[tuple[bytes, bytes | None]] = []
-    for key, record in overlay.records.items():
-        name = key.encode()
-        stored = hashlib.sha256(BLIND_DOMAIN + seed + bytes(8) + name).digest() + codec.encode(record)
-        batch.put(Family.STATE, name, stored)
-        changes.append((hashlib.sha256(name).digest(), hashlib.sha256(stored).digest()))
-    for row in overlay.index:
-        batch.put(Family.INDEX, row.encode(), b"")
+    for key, row in overlay.records.items():
+        stored = stored_row(seed, 0, key, codec.encode(row))
+        batch.put(Family.STATE, key.encode(), stored)
+        changes.append((key_hash(key), hashlib.sha256(stored).digest()))
+    for index_row in overlay.index:
+        batch.put(Family.INDEX, index_row.encode(), b"")
     delta = tree.prepare(changes)
-    for bucket, listing in delta.buckets.items():
-        batch.put(Family.TREE, bucket.to_bytes(4, "big"), listing)
+    put_buckets(batch, delta)
     batch.put(Family.META, GENESIS_KEY, raw)
     put_tip(batch, Tip(0, int(genesis.time) * 1_000_000, delta.root, NO_RECEIPTS))
     return batch
@@ -115,6 +158,8 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
 
     Raises `DecodeError` where the store holds another chain, is empty and no genesis is given, or is damaged.
     """
+    if store.get(Family.META, RESTORING_KEY) is not None:
+        raise DecodeError("a snapshot was not restored to its end here; empty the data directory and restore again")
     raw = store.get(Family.META, GENESIS_KEY)
     if raw is None:
         if genesis is None:
@@ -124,22 +169,59 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
     elif genesis is not None and codec.encode(genesis) != raw:
         raise DecodeError("the data directory holds the ledger of another genesis")
     stored_genesis = codec.decode(Genesis, raw, "the stored genesis")
-    tip = _read_tip(store)
+    tip = read_tip(store)
+    revisions = read_revisions(store)
     chain = chain_of(stored_genesis)
-    tree = Tree.load(
-        chain.tree_depth, ((int.from_bytes(key, "big"), value) for key, value in store.range(Family.TREE, b""))
-    )
+    if revisions:
+        chain = replace(chain, chain_id=revisions[-1].id)
+    tree = _load_tree(store, chain.tree_depth)
     if tree.root != tip.state_root:
         raise DecodeError("the state tree does not have the root that the last block states; the store is damaged")
-    archive = Archive(store)
-    first = max(tip.height - SEEN_WINDOW, 1)
-    hashes = {block.header.height: block.header.hash().hex() for block in archive.blocks(first)}
-    return Opened(stored_genesis, chain, tip, CommittedState(store, tree, hashes), tree, archive, hashes)
+    hashes = read_hashes(store)
+    if tip.header is not None and hashes.get(tip.height) != tip.header.hash().hex():
+        raise DecodeError("the last block's hash is not the one that was kept; the store is damaged")
+    copied = store.get(Family.META, COPY_KEY)
+    return Opened(
+        stored_genesis,
+        chain,
+        tip,
+        CommittedState(store, tree, hashes),
+        tree,
+        Archive(store),
+        hashes,
+        tuple(revision.predecessor for revision in revisions),
+        None if copied is None else int.from_bytes(copied, "big"),
+    )
 
 
-def _read_tip(store: Store) -> Tip:
+def read_tip(store: Store) -> Tip:
+    """The stored tip. Raises `DecodeError`."""
     raw = store.get(Family.META, TIP_KEY)
     try:
-        return _decode_tip(raw or b"")
+        return decode_tip(raw or b"")
     except msgspec.DecodeError as error:
         raise DecodeError(f"the ledger's tip can't be read: {error}") from None
+
+
+def read_hashes(store: Store) -> dict[int, str]:
+    """Block hashes by height, as far back as `seen` may name them."""
+    rows = store.range(Family.META, HASH_PREFIX, HASH_STOP)
+    return {int.from_bytes(key.removeprefix(HASH_PREFIX), "big"): value.hex() for key, value in rows}
+
+
+def read_revisions(store: Store) -> list[Revision]:
+    """The revisions of the chain id, oldest first. Raises `DecodeError`."""
+    rows = store.range(Family.META, REVISION_PREFIX, REVISION_STOP)
+    return [codec.decode(Revision, raw, "the stored revision") for _, raw in rows]
+
+
+def put_revision(batch: Batch, number: int, revision: Revision) -> None:
+    """Record the revision of the chain id that comes after `number` others."""
+    batch.put(Family.META, REVISION_PREFIX + number.to_bytes(4, "big"), codec.encode(revision))
+
+
+def _load_tree(store: Store, depth: int) -> Tree:
+    try:
+        return Tree.load(depth, ((int.from_bytes(key, "big"), row) for key, row in store.range(Family.TREE, b"")))
+    except InvariantViolation as error:
+        raise DecodeError(f"the state tree can't be read: {error}") from error

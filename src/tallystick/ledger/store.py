@@ -15,6 +15,7 @@ from rocksdict import (
     Cache,
     Checkpoint,
     DBCompressionType,
+    DBRecoveryMode,
     Options,
     Rdict,
     ReadOptions,
@@ -84,7 +85,7 @@ class RocksStore:
     """RocksDB with one column family for each `Family`, bloom filters, one block cache, and synced batches."""
 
     def __init__(self, path: Path, *, cache_bytes: int = 512 << 20) -> None:
-        options = _options(cache_bytes)
+        options = _options()
         self._options = options
         self._path = path
         families = {family.value: _family_options(family, cache_bytes) for family in Family}
@@ -134,7 +135,7 @@ class RocksStore:
             raise StoreFailure(f"{self._path}: {error}") from error
 
     def synced_writes(self) -> int:
-        for line in self._options.get_statistics().splitlines():
+        for line in (self._options.get_statistics() or "").splitlines():
             if line.startswith("rocksdb.wal.synced "):
                 return int(line.rpartition(" ")[2])
         return 0
@@ -152,11 +153,13 @@ class RocksStore:
         self._db.close()
 
 
-def _options(cache_bytes: int) -> Options:
+def _options() -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_paranoid_checks(True)
+    # damage inside the log is an error; only a record that was cut off at its end, never acknowledged, is dropped
+    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
     options.enable_statistics()
     options.increase_parallelism(2)
     options.set_max_total_wal_size(256 << 20)
@@ -171,7 +174,7 @@ _LARGE = frozenset({Family.STATE, Family.TREE, Family.BLOCKS})
 
 def _family_options(family: Family, cache_bytes: int) -> Options:
     table = BlockBasedOptions()
-    table.set_bloom_filter(10.0, False)
+    table.set_bloom_filter(10, False)
     table.set_block_cache(_cache(cache_bytes))
     table.set_format_version(5)
     options = Options(raw_mode=True)
@@ -193,7 +196,7 @@ def _cache(size: int) -> Cache:
 
 def _opening_failure(path: Path, error: Exception) -> Exception:
     text = str(error)
-    if "lock" in text.lower():
+    if "/LOCK:" in text:
         return StoreLocked("another process has this data directory open", str(path))
     if "No space left" in text:
         return StoreFailure(f"{path}: {text}")

@@ -61,7 +61,10 @@ class VerificationProcess:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tallystick.ledger.verification"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "tallystick.ledger.verification"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # an interrupt at the terminal is for the node, which closes this process itself
         )
         threading.Thread(target=self._feed, name="tallystick-feed", daemon=True).start()
 

@@ -98,6 +98,11 @@ def find_home(given: Path | None) -> Home:
     )
 
 
+def new_home(given: Path | None) -> Home:
+    """Where a chain or a key that is made now goes: as given, else TALLYSTICK_HOME, else ./tallystick."""
+    return Home(given or Path(os.environ.get(HOME_VARIABLE) or USUAL_PLACES[0]))
+
+
 def read_secret_line(path: Path) -> str:
     """The first line of a file that its owner alone may read. Raises `DecodeError`."""
     try:

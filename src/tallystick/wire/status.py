@@ -90,6 +90,9 @@ class Status(enum.Enum):
     INVOICE_FLAGGED = 332, "An invoice behind the receivable was flagged; what is pending on it stands still.", True
     UNITS_NOT_LIVE = 333, "Some of these units are redeemed, cancelled or outside the face."
     FREEZE_NOT_FIRST = 334, "A judgment executes the freeze that is first in the queue on all of its units."
+    EARMARK_BINDING = 340, "Money set aside for a receivable may not be taken back from the due date on."
+    PAYMENT_PENDING = 341, "A bank payment of these units awaits the answers of their holders.", True
+    NO_RECOURSE = 342, "Nobody answers for these units to their holder: the hop was without recourse, or there was none."
     NOT_EVALUATED = 350, "The funder has not evaluated this financing and accepted it."
     QUOTE_NOT_OPEN = 351, "The quote is sealed, was left unrevealed, has lapsed, or was awarded in vain."
 
@@ -118,6 +121,7 @@ class Status(enum.Enum):
     TOO_MANY_HOPS = 434, "The parcel has passed through as many hands as the policies allow."
     FINGERPRINTS_MISSING = 435, "The approval does not carry one recomputed fingerprint for each invoice."
     FINGERPRINTS_DIFFER = 436, "Reviewers recomputed different fingerprints for the same invoice."
+    UNDER_ONE_UNIT_EACH = 440, "The amount is less than one minor unit for each live parcel."
     COMMITMENT_DIFFERS = 450, "What is revealed is not what was sealed."
     CONTRACT_DIFFERS = 451, "The contract is not the one that the other side signed."
     NOTHING_TO_PAY_OUT = 452, "No day is left to discount, or cost would take the whole amount."

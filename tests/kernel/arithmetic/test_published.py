@@ -9,13 +9,18 @@ import pytest
 
 from tallystick.kernel.arithmetic import Bid, DayCount, Terms, YearlyCost, days_between, price_of, ranked
 from tallystick.kernel.core.fields import Position
-from tallystick.wire.amounts import Rate, Units, units_of
+from tallystick.wire.amounts import ZERO, Rate, Units, units_of
 
 PUBLISHED = json.loads(
     (Path(__file__).parents[2] / "vectors" / "published" / "arithmetic.json").read_text(encoding="utf-8")
 )
+FREE = Rate(0)
 VALUE_ON = datetime.date(2026, 1, 5)
 BASIS = {360: DayCount.ACT_360, 365: DayCount.ACT_365F}
+
+
+def terms_of(rate: Rate, day_count: DayCount, fee_rate: Rate = FREE, minimum_fee: Units = ZERO) -> Terms:
+    return Terms(rate=rate, day_count=day_count, fee_rate=fee_rate, minimum_fee=minimum_fee)
 
 
 def rate(text: str) -> Rate:
@@ -27,7 +32,7 @@ def rate(text: str) -> Rate:
 def test_discount(case: dict[str, Any]) -> None:
     due_on = VALUE_ON + datetime.timedelta(days=case["days"])
     price = price_of(
-        units_of(case["face"], 2), Terms(rate=rate(case["rate"]), day_count=BASIS[case["basis"]]), VALUE_ON, due_on
+        units_of(case["face"], 2), terms_of(rate=rate(case["rate"]), day_count=BASIS[case["basis"]]), VALUE_ON, due_on
     )
     assert price is not None
     assert price.discount == units_of(case["discount"], 2)
@@ -60,8 +65,8 @@ def test_30e_360(first: str, last: str, days: int) -> None:
 
 def test_each_on_its_own_basis_the_dearer_quote_would_win() -> None:
     million, due_on = Units(100_000_000), VALUE_ON + datetime.timedelta(days=90)
-    first = price_of(million, Terms(rate=rate("5.00"), day_count=DayCount.ACT_360), VALUE_ON, due_on)
-    second = price_of(million, Terms(rate=rate("5.05"), day_count=DayCount.ACT_365F), VALUE_ON, due_on)
+    first = price_of(million, terms_of(rate=rate("5.00"), day_count=DayCount.ACT_360), VALUE_ON, due_on)
+    second = price_of(million, terms_of(rate=rate("5.05"), day_count=DayCount.ACT_365F), VALUE_ON, due_on)
     assert first is not None
     assert second is not None
     assert first.cost == 1_250_000
@@ -76,12 +81,12 @@ def test_each_on_its_own_basis_the_dearer_quote_would_win() -> None:
 @pytest.mark.parametrize("days", [0, -1])
 def test_no_day_left_has_no_price(days: int) -> None:
     due_on = VALUE_ON + datetime.timedelta(days=days)
-    assert price_of(Units(1_000), Terms(rate=rate("5"), day_count=DayCount.ACT_360), VALUE_ON, due_on) is None
+    assert price_of(Units(1_000), terms_of(rate=rate("5"), day_count=DayCount.ACT_360), VALUE_ON, due_on) is None
 
 
 def test_nothing_left_to_pay_out_has_no_price() -> None:
     due_on = VALUE_ON + datetime.timedelta(days=10)
-    terms = Terms(rate=Rate(0), day_count=DayCount.ACT_360, minimum_fee=Units(999))
+    terms = terms_of(rate=Rate(0), day_count=DayCount.ACT_360, minimum_fee=Units(999))
     assert price_of(Units(999), terms, VALUE_ON, due_on) is None
     one_left = price_of(Units(1_000), terms, VALUE_ON, due_on)
     assert one_left is not None
@@ -91,7 +96,7 @@ def test_nothing_left_to_pay_out_has_no_price() -> None:
 def test_the_fee_is_the_larger_of_rate_and_minimum() -> None:
     due_on = VALUE_ON + datetime.timedelta(days=10)
     for face, fee in ((99_900, 100), (100_000, 100), (100_500, 101), (200_000, 200)):
-        terms = Terms(rate=Rate(0), day_count=DayCount.ACT_360, fee_rate=rate("0.1"), minimum_fee=Units(100))
+        terms = terms_of(rate=Rate(0), day_count=DayCount.ACT_360, fee_rate=rate("0.1"), minimum_fee=Units(100))
         price = price_of(Units(face), terms, VALUE_ON, due_on)
         assert price is not None
         assert price.fee == fee, face

@@ -51,7 +51,7 @@ def earmark(custodian: str, currency: str, receivable: str) -> str:
 
 
 def hold(custodian: str, currency: str, purpose: str, member: str = "") -> str:
-    """The ledger account of money held for `purpose`: for `member` until it has an account, or until it is decided whose."""
+    """The ledger account of money held for `purpose`, until `member` has an account or it is decided whose it is."""
     name = f"hold/{custodian}/{currency}/{purpose}"
     return f"{name}/{member}" if member else name
 

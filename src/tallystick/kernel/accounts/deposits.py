@@ -1,4 +1,4 @@
-"""Deposits (存款): announced by the payer, booked by the custodian from its bank statement, and what can go wrong after.
+"""Deposits (存款): announced by the payer, booked by the custodian from its bank statement, assigned or undone.
 
 What arrives is always booked, for it is at the bank: to the account that the remittance code or the custodian names if
 the money came from its owner, else to suspense (挂账). Plans will be a further place that a deposit can name.
@@ -22,8 +22,9 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.currencies import check_currency
 from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.membership.business import on_succeeded, rename
 from tallystick.kernel.membership.records import Role
-from tallystick.kernel.membership.rules import acting_as
+from tallystick.kernel.membership.rules import acting_as, present_party
 from tallystick.wire.amounts import ZERO, Units, fits
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS, Instant
@@ -38,7 +39,8 @@ IN_SUSPENSE = EventKind("deposit.in_suspense", "{units} {currency} are in suspen
 ASSIGNED = EventKind("deposit.assigned", "{units} {currency} in suspense were assigned to account {account}.")
 RETURNED = EventKind("deposit.returned", "{units} {currency} in suspense went back to the remitter.")
 REVERSED = EventKind(
-    "deposit.reversed", "The bank reversed deposit {record} of {units} {currency}; {claimed} of it is claimed from {payer}."
+    "deposit.reversed",
+    "The bank reversed deposit {record} of {units} {currency}; {payer} still owes {claimed}.",
 )
 
 
@@ -138,7 +140,7 @@ class AnnounceDeposit(Operation, tag="deposit.announce"):
         )
 
 
-def lapse(step: Step, record: Record) -> Iterator[Event]:
+def lapse_announcement(step: Step, record: Record) -> Iterator[Event]:
     """Due work of an announcement: nothing came. Money that comes later under its code is booked all the same."""
     if not isinstance(record, Deposit) or record.payer is None:
         raise InvariantViolation(f"{record.key} is no announced deposit")
@@ -167,7 +169,7 @@ class BookDeposit(Operation, tag="deposit.book"):
         return Signers.holding(Role.CUSTODIAN.value)
 
     def check(self, step: Step) -> Refusal | None:
-        custodian = acting_as(step, Role.CUSTODIAN)
+        custodian = self._books(step)
         refusal = check_currency(step, self.currency)
         if refusal is not None:
             return refusal
@@ -178,14 +180,12 @@ class BookDeposit(Operation, tag="deposit.book"):
         return bank_references.check_unused(step, custodian, self.bank_reference)
 
     def apply(self, step: Step) -> Iterator[Event]:
-        custodian = acting_as(step, Role.CUSTODIAN)
+        custodian = self._books(step)
         announced = self._announced(step, custodian)
         account = self._account(step, announced)
         reason = self._why_suspense(account, custodian)
         fresh = announced is None or announced.state is not DepositState.ANNOUNCED
-        base = Deposit(
-            id=step.new_id("dep"), custodian=custodian, currency=self.currency, state=DepositState.BOOKED
-        )
+        base = Deposit(id=step.new_id("dep"), custodian=custodian, currency=self.currency, state=DepositState.BOOKED)
         deposit = replace(
             base if fresh or announced is None else announced,
             state=DepositState.BOOKED if reason == "" else DepositState.IN_SUSPENSE,
@@ -209,18 +209,32 @@ class BookDeposit(Operation, tag="deposit.book"):
         told = (custodian, *(name for name in (deposit.payer, self.remitter) if name is not None))
         yield IN_SUSPENSE(deposit.id, told, units=self.units, currency=self.currency, reason=reason)
 
+    def _books(self, step: Step) -> str:
+        """Whose books the money goes into: the signer's, or those of one it succeeded where code or account say so."""
+        signer = acting_as(step, Role.CUSTODIAN)
+        named = self._announcement(step) or self._named_account(step)
+        if named is not None and present_party(step, named.custodian) == signer:
+            return named.custodian
+        return signer
+
+    def _announcement(self, step: Step) -> Deposit | None:
+        """The announcement that gave the remittance code."""
+        found = None if self.code is None else step.find(Deposit, f"dep_{self.code.lower()}")
+        return found if found is not None and found.announced is not None else None
+
+    def _named_account(self, step: Step) -> Account | None:
+        return None if self.account is None else step.find(Account, self.account)
+
     def _announced(self, step: Step, custodian: str) -> Deposit | None:
-        if self.code is None:
-            return None
-        found = step.find(Deposit, f"dep_{self.code.lower()}")
+        found = self._announcement(step)
         if found is None or found.custodian != custodian or found.currency != self.currency:
             return None
-        return found if found.announced is not None else None
+        return found
 
     def _account(self, step: Step, announced: Deposit | None) -> Account | None:
         if announced is not None and announced.account is not None:
             return step.get(Account, announced.account)
-        return None if self.account is None else step.find(Account, self.account)
+        return self._named_account(step)
 
     def _why_suspense(self, account: Account | None, custodian: str) -> str:
         """Why the money can't go into an account, or nothing."""
@@ -275,7 +289,7 @@ class AssignDeposit(Operation, tag="deposit.assign"):
             return refuse(Status.NOT_FOUND, deposit=self.deposit)
         if account is None:
             return refuse(Status.NOT_FOUND, account=self.account)
-        return Signers.all(deposit.custodian, account.owner)
+        return Signers.all(present_party(step, deposit.custodian), account.owner)
 
     def check(self, step: Step) -> Refusal | None:
         deposit, account = step.get(Deposit, self.deposit), step.get(Account, self.account)
@@ -412,10 +426,23 @@ def _check_stated(deposit: Deposit, currency: str, units: Units) -> Refusal | No
     if currency != deposit.currency:
         return refuse(Status.CURRENCY_MISMATCH, deposit=deposit.currency, stated=currency)
     if units != deposit.units:
-        return refuse(Status.BAD_VALUE, field="units", booked=deposit.units, stated=units)
+        return refuse(Status.AMOUNT_DIFFERS, computed=deposit.units, stated=units)
     return None
+
+
+def pass_deposit(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """A succession: a payer's deposits pass to its successor; a custodian's books keep its name."""
+    if isinstance(record, Deposit) and record.custodian != member:
+        yield from rename(step, record, member, successor)
+
+
+on_succeeded("deposit", pass_deposit)
 
 
 def _custodian_of(step: Step, deposit_id: str) -> Signers | Refusal:
     deposit = step.find(Deposit, deposit_id)
-    return refuse(Status.NOT_FOUND, deposit=deposit_id) if deposit is None else Signers.all(deposit.custodian)
+    return (
+        refuse(Status.NOT_FOUND, deposit=deposit_id)
+        if deposit is None
+        else Signers.all(present_party(step, deposit.custodian))
+    )

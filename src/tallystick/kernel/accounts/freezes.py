@@ -15,6 +15,7 @@ from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
+from tallystick.kernel.membership.rules import present_party
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
@@ -62,9 +63,7 @@ class FreezeAccount(Operation, tag="account.freeze"):
         account = step.get(Account, self.account)
         row = step.get(Balance, account.ledger_account)
         until = None if self.until_on is None else end_of(step.overlay, self.until_on)
-        freeze = AccountFreeze(
-            id=step.new_id("frz"), authority=self.authority_order, units=self.units, until=until
-        )
+        freeze = AccountFreeze(id=step.new_id("frz"), authority=self.authority_order, units=self.units, until=until)
         step.put(replace(row, freezes=(*row.freezes, freeze)))
         yield FROZEN(
             account.id,
@@ -103,7 +102,7 @@ class UnfreezeAccount(Operation, tag="account.unfreeze"):
 
 
 class DeductByOrder(Operation, tag="account.deduct_by_order"):
-    """Pay an amount out of an account as an authority orders (扣划), also what that authority's freeze named here covers.
+    """Pay an amount out of an account as an authority orders (扣划), also what the freeze named here covers.
 
     Signed by the custodian with the authority's anchor and its bank's reference of the payment; the freeze shrinks by
     the amount. What other freezes cover is not touched.
@@ -190,4 +189,6 @@ def _freeze_of(row: Balance, freeze: str) -> AccountFreeze | None:
 
 def _custodian_of(step: Step, account_id: str) -> Signers | Refusal:
     account = step.find(Account, account_id)
-    return refuse(Status.NOT_FOUND, account=account_id) if account is None else Signers.all(account.custodian)
+    if account is None:
+        return refuse(Status.NOT_FOUND, account=account_id)
+    return Signers.all(present_party(step, account.custodian))

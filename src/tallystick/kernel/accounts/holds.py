@@ -1,4 +1,7 @@
-"""Money that waited for its owner to have an account: paid out when one opens, in batches of due work."""
+"""Money that waited for its owner to have an account: paid out when one opens, in batches of due work.
+
+It follows its owner's successor, as does what a custodian has claimed since a reversal.
+"""
 
 from collections.abc import Iterator
 
@@ -9,6 +12,7 @@ from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.step import Step
+from tallystick.kernel.membership.business import on_succeeded
 from tallystick.wire.errors import InvariantViolation
 
 BATCH = 100
@@ -33,6 +37,23 @@ def pay_out_holds(step: Step, record: Record) -> Iterator[Event]:
         held = step.at(row.removeprefix(_held_for(record)))
         if isinstance(held, Balance) and held.units:
             yield book.move(step, held.id, record.ledger_account, held.currency, held.units, record.id)
+
+
+def pass_balance(step: Step, record: Record, _: str, successor: str) -> Iterator[Event]:
+    """A succession: holds go to the successor, as do claims; an account's money has gone with its account."""
+    if not isinstance(record, Balance):
+        raise InvariantViolation(f"{record.key} is no balance")
+    if record.id.startswith("hold/"):
+        purpose = record.id.split("/")[3]
+        target = book.receiving_ledger_account(step, successor, record.currency, purpose, record.custodian)
+        yield book.move(step, record.id, target, record.currency, record.units, purpose)
+    elif record.id.startswith("claim/"):
+        # Between two claims, which are assets, the one that grows stands as the source.
+        theirs = book.claim_on(record.custodian, record.currency, successor)
+        yield book.move(step, theirs, record.id, record.currency, record.units, successor)
+
+
+on_succeeded("balance", pass_balance)
 
 
 def _held_for(account: Account) -> str:

@@ -12,20 +12,24 @@ from tallystick.kernel.accounts.records import Account, AccountsOf, AccountState
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.fields import AccountId, Anchor, Currency, MemberId
 from tallystick.kernel.core.operation import Operation, Signers
+from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.currencies import check_currency
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.law.judge import judge_account
+from tallystick.kernel.membership.business import on_succeeded
 from tallystick.kernel.membership.records import Role
-from tallystick.kernel.membership.rules import check_party, check_role
+from tallystick.kernel.membership.rules import check_party, check_role, present_party
 from tallystick.kernel.reviews.records import Decision, Review
 from tallystick.kernel.reviews.subjects import open_review, register
+from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
 
 APPLIED = EventKind("account.applied", "{owner} asks {custodian} for account {record} in {currency}.")
 OPENED = EventKind("account.opened", "Account {record} in {currency} is open with {custodian}.")
 NOT_OPENED = EventKind("account.not_opened", "Account {record} in {currency} is not opened: {reason}.")
+PASSED = EventKind("account.passed", "Account {record} passed from {member} to its successor {successor}.")
 CLOSED = EventKind("account.closed", "Account {record} in {currency} is closed.")
 
 
@@ -97,7 +101,7 @@ class AccountReview:
 
     def check_approval(self, step: Step, review: Review, decision: Decision) -> Refusal | None:
         account = step.get(Account, review.subject)
-        if decision.role is Role.CUSTODIAN and decision.reviewer != account.custodian:
+        if decision.role is Role.CUSTODIAN and decision.reviewer != present_party(step, account.custodian):
             return refuse(Status.NOT_THE_REVIEWER, organisation=decision.reviewer, custodian=account.custodian)
         judged = judge_account(step, account.owner, account.currency)
         return judged if isinstance(judged, Refusal) else None
@@ -137,6 +141,27 @@ class AccountReview:
 register("account", AccountReview())
 
 
+def pass_account(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """A succession: an account passes with its money. A custodian's books keep its name, its successor signs for them."""
+    if not isinstance(record, Account):
+        raise InvariantViolation(f"{record.key} is no account")
+    if record.owner != member:
+        return
+    step.put(replace(record, owner=successor))
+    listed = step.find(AccountsOf, f"{member}/{record.currency}")
+    entry = next((each for each in listed.accounts if each.account == record.id), None) if listed is not None else None
+    if listed is not None and entry is not None:
+        step.put(replace(listed, accounts=tuple(each for each in listed.accounts if each is not entry)))
+        book_id = f"{successor}/{record.currency}"
+        theirs = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
+        step.put(replace(theirs, accounts=(*theirs.accounts, entry)))
+        step.put(replace(step.get(Balance, record.ledger_account), owner=successor))
+    yield PASSED(record.id, (member, successor, record.custodian), member=member, successor=successor)
+
+
+on_succeeded("account", pass_account)
+
+
 class CloseAccount(Operation, tag="account.close"):
     """Close an account that holds nothing, and into or from which nothing is still to be paid.
 
@@ -156,7 +181,7 @@ class CloseAccount(Operation, tag="account.close"):
         if account.state is not AccountState.OPEN:
             return refuse(Status.WRONG_STATE, account=account.id, state=account.state.value)
         row = step.find(Balance, account.ledger_account)
-        if row is not None and (row.units or row.freezes or row.owes):
+        if row is not None and (row.units or row.freezes):
             return refuse(Status.ACCOUNT_NOT_EMPTY, account=account.id, units=row.units, freezes=len(row.freezes))
         claim = book.balance(step, book.claim_on(account.custodian, account.currency, account.owner))
         if claim or account.holds_due_at is not None:

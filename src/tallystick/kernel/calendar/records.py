@@ -34,6 +34,7 @@ class BusinessZone(Record):
     """The consortium's one time zone. Id `chain`; transitions ascend; the first offset also holds before it."""
 
     table = "zone"
+    is_rule = True
 
     name: ZoneName
     transitions: tuple[Transition, ...]
@@ -56,5 +57,6 @@ class CalendarYear(Record):
     """A published year; its id is the year. A later version governs the days from its own first day on."""
 
     table = "calendar"
+    is_rule = True
 
     versions: tuple[YearVersion, ...]

@@ -31,11 +31,14 @@ def _dec_hook(kind: type, value: object) -> object:
     raise TypeError(f"{kind.__name__} has no canonical form")
 
 
+# Bad UTF-8 and deep nesting come out of msgspec as exceptions of Python's, not as its own `DecodeError`.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 encode = msgspec.json.Encoder(enc_hook=_enc_hook, order="sorted").encode
 
 
 def decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
-    """A strict decoder for `kind`; its errors are `msgspec.DecodeError`s with the path of the field."""
+    """A strict decoder for `kind`; its errors are `UNREADABLE`, those about a field with its path."""
     return msgspec.json.Decoder(kind, dec_hook=_dec_hook, strict=True)
 
 
@@ -43,7 +46,7 @@ def decode(kind: type[T], raw: bytes, where: str = "") -> T:
     """Read one struct whose canonical bytes are exactly `raw`. Raises `DecodeError`."""
     try:
         value: T = decoder(kind).decode(raw)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise DecodeError(str(error), where) from None
     if encode(value) != raw:
         raise DecodeError("not in canonical form", where)

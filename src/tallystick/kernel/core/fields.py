@@ -45,15 +45,20 @@ class _Immutable(msgspec.StructMeta):
 
 
 class Struct(msgspec.Struct, metaclass=_Immutable):
-    """A value inside a record or an operation. A field at its default is left out of the bytes."""
+    """A value inside a record or an operation. A field at its default is left out of the bytes.
+
+    msgspec knows a default by its identity, so what a transaction can hold has only defaults of which there is one
+    object: None, a truth value, an enum's member, a small integer, an empty text or tuple. Any other default would
+    have a second canonical form, written out.
+    """
 
 
 class Anchor(Struct):
-    """Something kept off the ledger: salted SHA-256 of its bytes, what it is, media type and size in bytes."""
+    """Something kept off the ledger: salted SHA-256 of its bytes, what it is, size in bytes, media type (if not PDF)."""
 
     hash: Hash
     kind: Code
-    media_type: Annotated[str, Meta(min_length=3, max_length=100)] = "application/pdf"
+    media_type: Annotated[str, Meta(min_length=3, max_length=100)] | None = None
     size: Count = 0
 
 

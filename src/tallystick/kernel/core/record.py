@@ -4,6 +4,7 @@ A record's key is its table's name and its id. Index rows are not part of the st
 the record, kept beside it so that due work and a member's live business are found without a scan.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ class Record(Struct):
     """A row of the state. A subclass names its `table`; `id` is unique within it."""
 
     table: ClassVar[str] = ""
+    is_rule: ClassVar[bool] = False  # law, calendar, policies: a change drops what was recalled from them
 
     id: str
 
@@ -60,21 +62,52 @@ class Record(Struct):
         """Further index rows under which the record is found, like `role/auditor`."""
         return ()
 
-    def index_rows(self) -> frozenset[str]:
+    def facets(self) -> "Facets":
+        """All that the index rows follow from, cheap to compare."""
+        return (self.due(), self.live_for(), self.labels())
+
+    def index_rows(self) -> set[str]:
         """All index rows of this record."""
-        key = self.key
-        return frozenset(
-            (
-                *(due_row(queue, at, key) for queue, at in self.due()),
-                *(f"live/{member}/{key}" for member in self.live_for()),
-                *(f"{label}/{key}" for label in self.labels()),
-            )
-        )
+        return index_rows(self.key, self.facets())
 
 
-def due_row(queue: Queue, at: Instant, key: str) -> str:
-    """The index row that puts record `key` into `queue` at instant `at`; rows sort by queue, then time."""
-    return f"due/{int(queue)}/{int(at):015d}/{key}"
+Facets = tuple[tuple[tuple[Queue, Instant], ...], tuple[str, ...], tuple[str, ...]]
+"""Due times, the members for whom it is live, and further labels of a record."""
+
+NO_FACETS: Facets = ((), (), ())
+
+
+def index_rows(key: str, facets: Facets) -> set[str]:
+    """The index rows of the record under `key`."""
+    return {row for row, present in index_changes(key, NO_FACETS, facets) if present}
+
+
+def index_changes(key: str, before: Facets, after: Facets) -> list[tuple[str, bool]]:
+    """The index rows that come (True) and go (False) when the facets of the record under `key` change."""
+    changes: list[tuple[str, bool]] = []
+    for place, row_of in enumerate(_ROWS):
+        old, new = before[place], after[place]
+        if old == new:
+            continue
+        changes.extend([(row_of(each, key), False) for each in old if each not in new])
+        changes.extend([(row_of(each, key), True) for each in new if each not in old])
+    return changes
+
+
+def due_row(due: tuple[Queue, Instant], key: str) -> str:
+    """The index row that puts record `key` into a queue at an instant; rows sort by queue, then time."""
+    return f"due/{due[0]:d}/{due[1]:015d}/{key}"
+
+
+def _live_row(member: str, key: str) -> str:
+    return f"live/{member}/{key}"
+
+
+def _label_row(label: str, key: str) -> str:
+    return f"{label}/{key}"
+
+
+_ROWS: tuple[Callable[[Any, str], str], ...] = (due_row, _live_row, _label_row)  # in the order of the facets
 
 
 def decode_record(key: str, value: bytes) -> Record:
@@ -87,6 +120,6 @@ def decode_record(key: str, value: bytes) -> Record:
         decoder = _DECODERS[table] = codec.decoder(TABLES[table])
     try:
         record: Record = decoder.decode(value)
-    except msgspec.DecodeError as error:
+    except codec.UNREADABLE as error:
         raise DecodeError(str(error), key) from None
     return record

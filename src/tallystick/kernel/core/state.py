@@ -8,7 +8,7 @@ body that wrote it) from which its blind in the state tree is derived.
 from collections.abc import Iterator
 from typing import Protocol
 
-from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.record import NO_FACETS, Facets, Record, index_changes
 
 
 class State(Protocol):
@@ -28,41 +28,63 @@ class State(Protocol):
 
 
 class Overlay:
-    """Changes over a base state: records by key (None: deleted), index rows, and the seed of each written row."""
+    """Changes over a base state: records by key (None: deleted), index rows, and the seed of each written row.
 
-    __slots__ = ("base", "index", "records", "seeds")
+    `rules` remembers for one block what follows from the rules in force (`Step.recall`).
+    """
+
+    __slots__ = ("_facets", "_seen", "base", "index", "records", "rules", "rules_changed", "seeds")
 
     def __init__(self, base: State) -> None:
         self.base = base
         self.records: dict[str, Record | None] = {}
         self.index: dict[str, bool] = {}
         self.seeds: dict[str, bytes] = {}
+        self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
+        self._facets: dict[str, Facets] = {}
+        self.rules: dict[object, object] = base.rules if isinstance(base, Overlay) else {}
+        self.rules_changed = False
 
     def find(self, key: str) -> Record | None:
-        try:
-            return self.records[key]
-        except KeyError:
-            return self.base.find(key)
+        seen = self._seen
+        if key in seen:
+            return seen[key]
+        record = seen[key] = self.base.find(key)
+        return record
 
     def put(self, record: Record) -> None:
         """Write `record` under its key, in place of what stands there."""
         key = record.key
-        self._reindex(self.find(key), record)
-        self.records[key] = record
+        self._reindex(key, record.facets())
+        self.records[key] = self._seen[key] = record
+        if record.is_rule:
+            self.rules_changed = True
 
     def delete(self, key: str) -> None:
         """Remove the record under `key`, if any."""
-        self._reindex(self.find(key), None)
-        self.records[key] = None
+        self._reindex(key, NO_FACETS)
+        self.records[key] = self._seen[key] = None
 
-    def _reindex(self, old: Record | None, new: Record | None) -> None:
-        before = old.index_rows() if old is not None else frozenset()
-        after = new.index_rows() if new is not None else frozenset()
-        if before != after:
-            for row in before - after:
-                self.index[row] = False
-            for row in after - before:
-                self.index[row] = True
+    def facets(self, key: str) -> Facets:
+        """What the index rows of the record under `key` follow from, as it stands now."""
+        known = self._facets.get(key)
+        if known is None:
+            record = self.find(key)
+            if record is None:
+                known = NO_FACETS
+            elif key not in self.records and isinstance(self.base, Overlay):
+                known = self.base.facets(key)
+            else:
+                known = record.facets()
+            self._facets[key] = known
+        return known
+
+    def _reindex(self, key: str, after: Facets) -> None:
+        before = self.facets(key)
+        if before == after:
+            return
+        self._facets[key] = after
+        self.index.update(index_changes(key, before, after))
 
     def index_range(self, start: str, stop: str) -> Iterator[str]:
         if not self.index:
@@ -98,6 +120,9 @@ class Overlay:
     def absorb(self, other: "Overlay", seed: bytes) -> None:
         """Take over the changes of an accepted transaction, whose rows are blinded from `seed` (32 bytes)."""
         self.records.update(other.records)
+        self._seen.update(other.records)
+        self._facets.update(other._facets)
+        if other.rules_changed:
+            self.rules.clear()
         self.index.update(other.index)
-        for key in other.records:
-            self.seeds[key] = seed
+        self.seeds.update(dict.fromkeys(other.records, seed))

@@ -5,9 +5,9 @@ writing; a write then is a bug of ours and breaks the transaction, not the ledge
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from tallystick.kernel.core.fields import Position
 from tallystick.kernel.core.record import Record
@@ -17,6 +17,7 @@ from tallystick.wire.ids import record_id
 from tallystick.wire.instants import Instant
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 _ID_STRIDE = 1 << 20
 
 
@@ -49,6 +50,7 @@ class Step:
     """One transaction, or one piece of due work, in progress over its own overlay."""
 
     __slots__ = (
+        "_found",
         "_made",
         "_origin",
         "_writable",
@@ -78,6 +80,7 @@ class Step:
         self._origin = origin
         self._made = 0
         self._writable = False
+        self._found: dict[str, object] = {}
 
     @property
     def now(self) -> Instant:
@@ -96,14 +99,35 @@ class Step:
 
     def find(self, kind: type[R], record_id: str) -> R | None:
         """The record of `kind` with that id, or None."""
-        return cast("R | None", self.overlay.find(f"{kind.table}/{record_id}"))
+        record: Any = self.overlay.find(f"{kind.table}/{record_id}")
+        return record  # type: ignore[no-any-return]  # a table holds one kind of record
 
     def get(self, kind: type[R], record_id: str) -> R:
         """The record of `kind` that must exist because another record names it."""
-        record = self.find(kind, record_id)
+        record: Any = self.overlay.find(f"{kind.table}/{record_id}")
         if record is None:
             raise InvariantViolation(f"{kind.table} {record_id} is named but missing")
-        return record
+        return record  # type: ignore[no-any-return]  # as in `find`
+
+    def recall(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
+        """What follows from the day and the rules in force alone: computed once a block for each `key`.
+
+        Rules are the records with `is_rule`; a block or transaction that changes one computes afresh.
+        """
+        overlay = self.overlay
+        if overlay.rules_changed:
+            return compute()
+        known: Any = overlay.rules.get(key)
+        if known is None:
+            known = overlay.rules[key] = compute()
+        return known  # type: ignore[no-any-return]  # what `compute` gave for this key
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """What an operation's `check` finds out and its `apply` uses: computed once, as nothing changes in between."""
+        known: Any = self._found.get(name)
+        if known is None:
+            known = self._found[name] = compute()
+        return known  # type: ignore[no-any-return]  # what `compute` gave under this name
 
     def at(self, key: str) -> Record | None:
         """The record under a full key, as index rows name it."""
@@ -141,6 +165,7 @@ class Step:
         Further ids of the same operation follow in strides that no operation index reaches.
         """
         self._made = operation_index
+        self._found.clear()
         self._writable = False
 
     def open_for_writing(self) -> None:

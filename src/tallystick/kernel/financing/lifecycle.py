@@ -1,4 +1,4 @@
-"""What the steps of a financing share: prices, ranking, its units, its ends, and what a passed deadline brings about."""
+"""What the steps of a financing share: prices, ranking, its units, and its ends."""
 
 from collections.abc import Iterator
 
@@ -19,9 +19,11 @@ from tallystick.kernel.financing.records import (
 )
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.receivables import parcels
+from tallystick.kernel.receivables.negotiable import check_not_frozen
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.shares import decide_shares
 from tallystick.wire.amounts import Units
+from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
 
@@ -60,9 +62,25 @@ def check_stated(financing: Financing, currency: str, units: Units) -> Refusal |
     return None
 
 
+def check_undisturbed(step: Step, financing: Financing) -> Refusal | None:
+    """Refuse while an invoice behind the units is flagged, or a freeze covers one of them: invoice_flagged, frozen."""
+    receivable = step.get(Receivable, financing.receivable)
+    if receivable.flagged:
+        return refuse(Status.INVOICE_FLAGGED, receivable=receivable.id, fingerprint=receivable.flagged[0])
+    return check_not_frozen(step, receivable, financing.interval)
+
+
 def price_on(step: Step, financing: Financing, terms: QuoteTerms) -> Price | None:
     """What the financed units cost on these terms, paid out today."""
     return price_of(financing.face, terms, step.today, financing.discount_until_on)
+
+
+def awarded_terms(financing: Financing) -> QuoteTerms:
+    """The terms of the awarded quote."""
+    for quote in financing.quotes:
+        if quote.state is QuoteState.AWARDED and quote.terms is not None:
+            return quote.terms
+    raise InvariantViolation(f"{financing.id} has no awarded quote")
 
 
 def open_quotes(step: Step, financing: Financing) -> tuple[tuple[Quote, QuoteTerms], ...]:
@@ -84,9 +102,7 @@ def ranking(step: Step, financing: Financing) -> tuple[Ranked, ...]:
         if price is not None:
             prices[quote.id] = price
             bids.append(Bid(quote.id, YearlyCost(price.cost, price.net, actual_days), terms.with_recourse, quote.at))
-    return tuple(
-        Ranked(quote=bid.name, cost=prices[bid.name].cost, net=prices[bid.name].net) for bid in ranked(bids)
-    )
+    return tuple(Ranked(quote=bid.name, cost=prices[bid.name].cost, net=prices[bid.name].net) for bid in ranked(bids))
 
 
 def in_days(step: Step, days: int) -> Instant:
@@ -142,6 +158,9 @@ def close_quotes(step: Step, financing: Financing) -> Iterator[Event]:
     if not standing:
         yield from end(step, financing, FinancingState.NO_QUOTES, "no_quotes")
         return
+    if step.now > financing.last_at:
+        yield from end(step, financing, FinancingState.EXPIRED, "past_cutoff")
+        return
     until = before_cutoff(financing, min(max(standing), in_days(step, policies(step).award_days)))
     step.put(replace(financing, state=FinancingState.QUOTED, deadline=until))
     yield QUOTES_READY(financing.id, parties_of(financing), quotes=len(standing), award_by=until)
@@ -154,7 +173,7 @@ def drop_award(step: Step, financing: Financing, reason: str) -> Iterator[Event]
         return
     quotes = with_quote_state(financing, financing.award.quote, QuoteState.FAILED)
     financing = replace(financing, quotes=quotes, award=None, contract=None)
-    if step.now > financing.last_at or not open_quotes(step, financing):
+    if not open_quotes(step, financing):
         yield from end(step, financing, FinancingState.EXPIRED, reason)
         return
     yield from close_quotes(step, financing)
@@ -168,8 +187,7 @@ def fail_settlement(step: Step, financing: Financing, reason: str) -> Iterator[E
         quotes = with_quote_state(financing, financing.award.quote, QuoteState.FAILED)
     cancel_by = in_days(step, policies(step).cancel_registration_days)
     registrations = tuple(
-        replace(entry, cancel_by=cancel_by) if entry.funder == financing.funder and entry.cancelled is None else entry
-        for entry in financing.registrations
+        entry if entry.failed else replace(entry, failed=True, cancel_by=cancel_by) for entry in financing.registrations
     )
     financing = replace(financing, quotes=quotes, registrations=registrations)
     standing = [terms.valid_until for _, terms in open_quotes(step, financing)]

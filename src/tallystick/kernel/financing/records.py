@@ -88,7 +88,7 @@ class Settlement(Enum):
 class Verdict(Enum):
     """What is done with the parcel after a dispute: it passes to the funder, or stays with the client."""
 
-    PASS = "pass"
+    HAND_ON = "hand_on"
     UNLOCK = "unlock"
 
 
@@ -107,7 +107,7 @@ class QuoteTerms(Terms):
     """A funder's price with what else it promises. It binds the funder until `valid_until`."""
 
     valid_until: Instant
-    with_recourse: bool = False
+    with_recourse: bool
 
 
 class Evaluation(Struct):
@@ -162,12 +162,16 @@ class Contract(Struct):
 
 
 class Registration(Struct):
-    """The search and registration at the central registry (中登), and its cancellation after a failure."""
+    """The search and registration at the central registry (中登).
+
+    Where its settlement `failed` it is to be cancelled until `cancel_by`; `cancelled` is the number of that.
+    """
 
     funder: MemberId
     search: RegistryNumber
     number: RegistryNumber
     at: Position
+    failed: bool = False
     cancel_by: Instant | None = None
     cancelled: RegistryNumber | None = None
 
@@ -251,6 +255,11 @@ class Financing(Record):
         """Whether somebody still waits for somebody."""
         return self.state in OPEN_STATES or self.state in BOUND_STATES or self.deadline is not None
 
+    @property
+    def has_uncancelled(self) -> bool:
+        """Whether a registration of a failed settlement still stands at the registry."""
+        return any(entry.failed and entry.cancelled is None for entry in self.registrations)
+
     def quote_of(self, funder: str) -> Quote | None:
         """The quote that `funder` made."""
         return next((quote for quote in self.quotes if quote.funder == funder), None)
@@ -275,7 +284,9 @@ class Financing(Record):
         return tuple(dict.fromkeys(named))
 
     def labels(self) -> tuple[str, ...]:
-        return (f"board/{int(self.closes_at):015d}",) if self.state is FinancingState.PUBLISHED else ()
+        if self.state is FinancingState.PUBLISHED:
+            return (f"board/{int(self.closes_at):015d}",)
+        return (f"uncancelled/{self.receivable}",) if self.has_uncancelled else ()
 
 
 class NonReveal(Record):

@@ -40,8 +40,8 @@ class RequestFinancing(Operation, tag="financing.request"):
     """Ask for money for a parcel, or for an amount of it (融资申请); its units are locked until the outcome.
 
     Signed by the parcel's holder, with the permission finance. `interval` names the exact units; else the lowest
-    free ones are taken. The discount runs to the due date or, where `accrues_moved_days` says so, to the day it moves to.
-    Where nobody is named in `invited`, every funder is.
+    free ones are taken. The discount runs to the due date or, where `accrues_moved_days` says so, to the day that it
+    moves to. Where nobody is named in `invited`, every funder is.
     """
 
     receivable: ReceivableId
@@ -95,7 +95,7 @@ class RequestFinancing(Operation, tag="financing.request"):
             FinancingFacts(
                 requester=parcel.holder,
                 currency=receivable.currency,
-                issue_on=receivable.issued_on,
+                issue_on=receivable.issue_on,
                 due_on=receivable.due_on,
             ),
         )

@@ -40,7 +40,7 @@ MAX_ADVANCE_MS = 3_660 * DAY_MS
 
 _PolicyName: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
 _PolicyValue: TypeAlias = (
-    bool | int | Annotated[str, Meta(max_length=100)] | Annotated[tuple[str, ...], Meta(max_length=100)]
+    bool | Count | Annotated[str, Meta(max_length=100)] | Annotated[tuple[str, ...], Meta(max_length=100)]
 )
 
 

@@ -79,6 +79,7 @@ class PolicyBook(Record):
     """All versions of the policies, oldest first. Id `chain`."""
 
     table = "policies"
+    is_rule = True
 
     versions: tuple[PolicyVersion, ...]
 
@@ -92,4 +93,4 @@ class PolicyBook(Record):
 
 def policies(step: Step) -> Policies:
     """The policies in force today."""
-    return step.get(PolicyBook, "chain").on(step.today)
+    return step.recall(("policies",), lambda: step.get(PolicyBook, "chain").on(step.today))

@@ -12,13 +12,14 @@ from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.quorum import governors
-from tallystick.kernel.law.records import Adoption, Jurisdiction, LawBook, LawPack, Matter, Rule, Version
+from tallystick.kernel.law.records import Adoption, Effect, Jurisdiction, LawBook, LawPack, Matter, Rule, Version
 from tallystick.wire.amounts import MAX_RATE
 from tallystick.wire.status import Status
 
 ADOPTED = EventKind("law.adopted", "The law pack {record} judges from {from_on}.")
 
 MAX_RULES = 100
+_CLAIMS = frozenset({Matter.LATE_INTEREST, Matter.FIXED_SUM})
 _FIGURES: dict[Matter, tuple[str, ...]] = {
     Matter.TENOR: ("months",),
     Matter.SCRUTINY: ("months",),
@@ -27,7 +28,7 @@ _FIGURES: dict[Matter, tuple[str, ...]] = {
     Matter.WAGE_ACCOUNT: ("closure_notice_days",),
     Matter.FIXED_SUM: ("medium_from", "large_from", "small", "medium", "large"),
 }
-_LARGEST = {"months": 1_200, "days": 36_600, "without_agreement": MAX_RATE, "over_reference": MAX_RATE}
+_LARGEST = {"months": 1_200, "days": 36_600, "without_agreement": MAX_RATE - 1, "over_reference": MAX_RATE // 2}
 
 
 class AdoptLaw(Operation, tag="law.adopt"):
@@ -84,6 +85,9 @@ def check_rules(rules: tuple[Rule, ...]) -> Refusal | None:
             return refuse(Status.BAD_DATES, rule=rule.name)
         if rule.transition_effect is not None and rule.transition_until_on is None:
             return refuse(Status.BAD_VALUE, rule=rule.name, reason="a transition without its end")
+        effects = (rule.effect, rule.transition_effect or rule.effect)
+        if any((effect is Effect.CLAIM) is not (rule.matter in _CLAIMS) for effect in effects):
+            return refuse(Status.BAD_VALUE, rule=rule.name, reason="only late interest and fixed sums give claims")
         fault = _figure_fault(rule)
         if fault:
             return refuse(Status.BAD_VALUE, rule=rule.name, reason=fault)

@@ -4,7 +4,7 @@ A `Refusal` names the first rule broken, in the order of the packs and within a 
 pack, rule and clause in the facts. Else a `Judgement`, to be stored in the judged record.
 """
 
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
@@ -18,7 +18,8 @@ from tallystick.kernel.law.facts import (
     TransferFacts,
     WageFacts,
 )
-from tallystick.kernel.law.records import Effect, Finding, Judgement, LawBook, LawPack, Outcome, Rule
+from tallystick.kernel.law.records import Effect, Finding, Judgement, LawBook, LawPack, Matter, Outcome, Rule
+from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
 
 
@@ -52,9 +53,9 @@ def judge_funds(step: Step, facts: FundsFacts) -> Judgement | Refusal:
     return _judge(step, facts.currency, facts, rules.FUNDS)
 
 
-def judge_account(step: Step, facts: AccountFacts) -> Judgement | Refusal:
-    """Whether a member may hold money on the ledger."""
-    return _judge(step, facts.currency, facts, rules.ACCOUNT)
+def judge_account(step: Step, member: str, currency: str) -> Judgement | Refusal:
+    """Whether `member` may hold money on the ledger."""
+    return _judge(step, currency, AccountFacts(member, currency), rules.ACCOUNT)
 
 
 def judge_wages(step: Step, facts: WageFacts) -> Judgement | Refusal:
@@ -65,26 +66,35 @@ def judge_wages(step: Step, facts: WageFacts) -> Judgement | Refusal:
 def _judge(
     step: Step, currency: str, facts: rules.F, predicates: rules.Predicates[rules.F], *, reasoned: bool = False
 ) -> Judgement | Refusal:
-    book = step.find(LawBook, "chain")
-    if book is None:
-        return Judgement(on=step.today)
-    packs: list[str] = []
+    # the tables of predicates are constants of `rules`, so their identity names the matters
+    packs = step.recall(("law", currency, id(predicates)), lambda: _in_force(step, currency, tuple(predicates)))
     findings: list[Finding] = []
-    for adoption in book.on(step.today, currency):
-        packs.append(adoption.version)
-        for rule in step.get(LawPack, adoption.version).rules:
-            predicate = predicates.get(rule.matter)
-            effect = rule.effect_on(step.today) if predicate is not None else None
-            if predicate is None or effect is None or effect is Effect.CLAIM:
-                continue
-            breach = predicate(step, facts, rule)
+    for version, dated in packs:
+        for rule, effect in dated:
+            breach = predicates[rule.matter](step, facts, rule)
             if breach is None:
                 continue
             outcome = _outcome(effect, rule, reasoned)
             if isinstance(outcome, Status):
-                return refuse(outcome, pack=adoption.version, rule=rule.name, clause=rule.clause, **breach)
+                return refuse(outcome, pack=version, rule=rule.name, clause=rule.clause, **breach)
             findings.append(Finding(rule=rule.name, clause=rule.clause, outcome=outcome, mark=rule.mark))
-    return Judgement(on=step.today, packs=tuple(packs), findings=tuple(findings))
+    return Judgement(on=step.today, packs=tuple(version for version, _ in packs), findings=tuple(findings))
+
+
+_Dated: TypeAlias = tuple[tuple[Rule, Effect], ...]
+
+
+def _in_force(step: Step, currency: str, matters: tuple[Matter, ...]) -> tuple[tuple[str, _Dated], ...]:
+    """The packs that judge `currency` today, each with its rules on `matters` that have an effect."""
+    book = step.find(LawBook, "chain")
+    if book is None:
+        return ()
+    packs = []
+    for adoption in book.on(step.today, currency):
+        rules_of_pack = step.get(LawPack, adoption.version).rules
+        on_matters = ((rule, rule.effect_on(step.today)) for rule in rules_of_pack if rule.matter in matters)
+        packs.append((adoption.version, tuple((rule, effect) for rule, effect in on_matters if effect is not None)))
+    return tuple(packs)
 
 
 def _outcome(effect: Effect, rule: Rule, reasoned: bool) -> Outcome | Status:
@@ -94,7 +104,9 @@ def _outcome(effect: Effect, rule: Rule, reasoned: bool) -> Outcome | Status:
             return rules.STATUSES[rule.matter][0]
         case Effect.REASON:
             return Outcome.REASONED if reasoned else rules.STATUSES[rule.matter][1]
-        case Effect.WARN | Effect.CLAIM:
+        case Effect.WARN:
             return Outcome.WARNED
+        case Effect.CLAIM:
+            raise InvariantViolation(f"rule {rule.name} gives a claim where a step is judged")
         case _:
             assert_never(effect)

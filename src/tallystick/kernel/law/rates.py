@@ -14,7 +14,7 @@ from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.quorum import governors
-from tallystick.wire.amounts import MAX_RATE, Rate
+from tallystick.wire.amounts import Rate
 from tallystick.wire.status import Status
 
 ADOPTED = EventKind("reference_rate.adopted", "The reference rate {record} is known up to {known_until_on}.")
@@ -68,8 +68,6 @@ class AdoptReferenceRate(Operation, tag="reference_rate.adopt"):
         starts = [value.from_on for value in self.values]
         if starts != sorted(set(starts)) or (starts and starts[-1] > self.known_until_on):
             return refuse(Status.BAD_DATES, rate=self.rate, known_until_on=self.known_until_on)
-        if any(value.rate > MAX_RATE for value in self.values):
-            return refuse(Status.BAD_RATE, rate=self.rate)
         row = step.find(ReferenceRate, self.rate)
         if row is None:
             return None if self.values else refuse(Status.NOT_FOUND, rate=self.rate)

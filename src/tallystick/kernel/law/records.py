@@ -86,6 +86,7 @@ class LawPack(Record):
     """One adopted version of a jurisdiction's rules, immutable. Its id is the version."""
 
     table = "law_pack"
+    is_rule = True
 
     rules: tuple[Rule, ...]
     source: Note
@@ -108,6 +109,7 @@ class LawBook(Record):
     """Which pack versions judge from which day. Id `chain`; append-only, ascending within a jurisdiction."""
 
     table = "law"
+    is_rule = True
 
     adoptions: tuple[Adoption, ...] = ()
 

@@ -115,6 +115,13 @@ def walk_on(step: Step, walk: Walk) -> Iterator[Event]:
         step.delete(walk)
 
 
+def carry_on_walk(step: Step, record: Record) -> Iterator[Event]:
+    """The next batch of a walk (due work)."""
+    if not isinstance(record, Walk):
+        raise InvariantViolation(f"{record.key} is not a walk")
+    yield from walk_on(step, record)
+
+
 def _handle(step: Step, walk: Walk, record: Record) -> Iterator[Event]:
     if walk.cause is Cause.SUCCEEDED:
         if walk.successor is None:

@@ -230,7 +230,7 @@ class Recovery(Record):
     table = "recovery"
 
     member: MemberId
-    key: Key
+    new_key: Key
     effective: Instant
     state: RecoveryState
     asked: Position
@@ -268,7 +268,7 @@ class RecoverKeys(Operation, tag="key.recover"):
         recovery = Recovery(
             id=step.new_id("kyr"),
             member=self.member,
-            key=self.key,
+            new_key=self.key,
             effective=step.now.plus(policies(step).recovery_waiting_days * DAY_MS),
             state=RecoveryState.WAITING,
             asked=step.position,
@@ -317,14 +317,14 @@ def carry_out_recovery(step: Step, record: Record) -> Iterator[Event]:
     if not isinstance(record, Recovery):
         raise InvariantViolation(f"{record.key} is not a recovery")
     member = step.get(Member, record.member)
-    if not member.is_member or check_new_key(step, record.key) is not None:
+    if not member.is_member or check_new_key(step, record.new_key) is not None:
         step.put(msgspec.structs.replace(record, state=RecoveryState.VOID))
         yield RECOVERY_VOID(record.id, (member.id,), organisation=member.id)
         return
     for key in live_keys(step, member.id):
         if key.role is KeyRole.ADMIN:
             member = without_key(step, member, key)
-    member = with_key(step, member, KeyOffer(key=record.key, role=KeyRole.ADMIN))
+    member = with_key(step, member, KeyOffer(key=record.new_key, role=KeyRole.ADMIN))
     step.put(_with_policy(member, (), step.position))
     step.put(msgspec.structs.replace(record, state=RecoveryState.DONE))
     yield RECOVERED(record.id, (member.id,), organisation=member.id)

@@ -66,6 +66,14 @@ def acting_as(step: Step, role: Role) -> str:
     raise InvariantViolation(f"nobody signs as {role.value}")
 
 
+def present_party(step: Step, member: str) -> str:
+    """`member`, or who has succeeded to its rights and debts."""
+    row = step.get(Member, member)
+    while row.successor is not None:
+        row = step.get(Member, row.successor)
+    return row.id
+
+
 def is_insolvent(step: Step, member: str) -> bool:
     """Whether an authority's finding of insolvency stands for `member`."""
     row = step.find(Member, member)

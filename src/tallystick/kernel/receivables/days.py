@@ -43,6 +43,10 @@ def check_days(
 
 def maturity(step: Step, due_on: datetime.date, convention: Convention) -> Maturity | Refusal:
     """The moved due date, the cutoff before it and the end of grace after it; or calendar_missing."""
+    return step.recall(("maturity", due_on, convention), lambda: _maturity(step, due_on, convention))
+
+
+def _maturity(step: Step, due_on: datetime.date, convention: Convention) -> Maturity | Refusal:
     state = step.overlay
     in_force = policies(step)
     due = moved(state, due_on, convention)

@@ -1,13 +1,12 @@
 """Freezes (冻结) on any live interval of a receivable, and their queue (轮候冻结).
 
 A freeze is an overlay: it moves nothing. It bars every step on its units; what was pending on them fails at its
-deadline; what falls due is paid into a hold account. Freezes on the same units stand in a queue: the first one governs, the
-next steps up when it ends. Signed by an auditor, who anchors the authority's order. Source: DOMAIN section 3, Parcel.
+deadline; what falls due is paid into a hold account. Freezes on the same units stand in a queue: the first one governs,
+the next steps up when it ends. Signed by an auditor, who anchors the authority's order. Source: DOMAIN section 3.
 """
 
 import datetime
 from collections.abc import Iterator
-from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -121,8 +120,6 @@ class UnfreezeParcel(Operation, tag="parcel.unfreeze"):
 
     Signed by an auditor.
     """
-
-    while_suspended: ClassVar[bool] = False
 
     receivable: ReceivableId
     freeze: FreezeId

@@ -7,6 +7,7 @@ before validity or is void, never by redemption.
 """
 
 from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from tallystick.kernel.core.events import Event, EventKind
@@ -106,7 +107,9 @@ def _moved(old: tuple[InvoiceUse, ...], new: tuple[InvoiceUse, ...]) -> tuple[tu
     return tuple((was, now) for was, now in zip(old, new, strict=True) if was.fingerprint != now.fingerprint)
 
 
-def check_rebound(step: Step, old: tuple[InvoiceUse, ...], new: tuple[InvoiceUse, ...], currency: str) -> Refusal | None:
+def check_rebound(
+    step: Step, old: tuple[InvoiceUse, ...], new: tuple[InvoiceUse, ...], currency: str
+) -> Refusal | None:
     """Whether the amounts can stand under the recomputed fingerprints: flagged ones can't, nor used ones."""
     for use in old:
         invoice = step.get(Invoice, use.fingerprint)
@@ -144,8 +147,8 @@ def _flagger(step: Step) -> Signers:
 class FlagInvoice(Operation, tag="invoice.flag"):
     """Flag an invoice (红冲, return of goods): what is pending on it stands still, and the holders are told.
 
-    Signed by an auditor or a data source. An invoice that nobody has used yet may be flagged beforehand. Pending requests
-    end at their deadlines unless the flag is lifted. Source: DOMAIN section 7.
+    Signed by an auditor or a data source. An invoice that nobody has used yet may be flagged beforehand. Pending
+    requests end at their deadlines unless the flag is lifted. Source: DOMAIN section 7.
     """
 
     fingerprint: Hash

@@ -1,7 +1,7 @@
 """Issuing (开单): request, confirmation, and the review that marks a receivable valid.
 
-requested -> under_review -> valid; declined | withdrawn | expired | refused before that, and then the invoice amounts go
-back. Either side may ask; the other confirms. Law is judged at the request, and again in the block that marks it
+requested -> under_review -> valid; declined | withdrawn | expired | refused before that, the invoice amounts then free.
+Either side may ask; the other confirms. Law is judged at the request, and again in the block that marks it
 valid, which governs.
 """
 
@@ -74,7 +74,6 @@ class RequestReceivable(Operation, tag="receivable.request"):
     convention: Convention = Convention.FOLLOWING
     moved_days_accrue: bool = False
     reason: Note | None = None
-    terms_agreed: bool = False
     pay_when_paid: bool = False
     splittable: bool = True
     invoices: Annotated[tuple[InvoiceUse, ...], Meta(max_length=MAX_INVOICES)] = ()
@@ -122,8 +121,11 @@ class RequestReceivable(Operation, tag="receivable.request"):
         days = maturity(step, self.due_on, self.convention)
         if isinstance(days, Refusal):
             return days
-        judged = judge_issue(step, _facts_of(self))
+        judged = self._judged(step)
         return judged if isinstance(judged, Refusal) else None
+
+    def _judged(self, step: Step) -> Judgement | Refusal:
+        return step.once("judged", lambda: judge_issue(step, _facts_of(self)))
 
     def apply(self, step: Step) -> Iterator[Event]:
         receivable = Receivable(
@@ -140,7 +142,6 @@ class RequestReceivable(Operation, tag="receivable.request"):
             convention=self.convention,
             moved_days_accrue=self.moved_days_accrue,
             reason=self.reason,
-            terms_agreed=self.terms_agreed,
             pay_when_paid=self.pay_when_paid,
             splittable=self.splittable,
             invoices=self.invoices,
@@ -148,7 +149,7 @@ class RequestReceivable(Operation, tag="receivable.request"):
             state=ReceivableState.REQUESTED,
             requested=step.position,
             confirm_by=step.now.plus(policies(step).confirm_deadline_days * DAY_MS),
-            judged_at_request=_judgement(judge_issue(step, _facts_of(self))),
+            judged_at_request=_judgement(self._judged(step)),
         )
         invoices.take(step, self.invoices, self.currency)
         step.put(receivable)
@@ -174,10 +175,13 @@ def _facts_of(terms: "RequestReceivable | Receivable", *, debtor_confirmed: bool
         delivered_on=terms.delivered_on,
         invoiced_on=terms.invoiced_on,
         reason_stated=terms.reason is not None,
-        terms_agreed=terms.terms_agreed,
         pay_when_paid=terms.pay_when_paid,
         debtor_confirmed=debtor_confirmed,
     )
+
+
+def _judged_validity(step: Step, receivable: Receivable) -> Judgement | Refusal:
+    return step.once("judged", lambda: judge_validity(step, _facts_of(receivable, debtor_confirmed=True)))
 
 
 def _judgement(judged: Judgement | Refusal) -> Judgement:
@@ -235,7 +239,7 @@ class ConfirmReceivable(Operation, tag="receivable.confirm"):
         if self.currency != receivable.currency:
             return refuse(Status.CURRENCY_MISMATCH, currency=receivable.currency)
         if self.face != receivable.face:
-            return refuse(Status.BAD_VALUE, field="face", face=receivable.face)
+            return refuse(Status.AMOUNT_DIFFERS, amount=receivable.face)
         if not self.consent_to_notices:
             return refuse(Status.BAD_VALUE, field="consent_to_notices")
         return None
@@ -244,11 +248,7 @@ class ConfirmReceivable(Operation, tag="receivable.confirm"):
         receivable = step.get(Receivable, self.receivable)
         parties = (receivable.debtor, receivable.creditor)
         review, asked = open_review(step, "receivable", receivable.id, parties, self.handling)
-        step.put(
-            replace(
-                receivable, state=ReceivableState.UNDER_REVIEW, confirmed=step.position, review=review.id
-            )
-        )
+        step.put(replace(receivable, state=ReceivableState.UNDER_REVIEW, confirmed=step.position, review=review.id))
         yield CONFIRMED(receivable.id, parties, by=_counterparty(receivable), review=review.id)
         yield asked
 
@@ -358,7 +358,7 @@ class _IssueReview:
         days = maturity(step, receivable.due_on, receivable.convention)
         if isinstance(days, Refusal):
             return days
-        judged = judge_validity(step, _facts_of(receivable, debtor_confirmed=True))
+        judged = _judged_validity(step, receivable)
         if isinstance(judged, Refusal):
             return judged
         return check_debtor_limit(step, receivable.debtor, receivable.currency, receivable.face)
@@ -380,7 +380,7 @@ class _IssueReview:
                 invoices=uses,
                 valid=step.position,
                 valid_on=step.today,
-                judged=_judgement(judge_validity(step, _facts_of(receivable, debtor_confirmed=True))),
+                judged=_judgement(_judged_validity(step, receivable)),
                 moved_due_on=days.moved_due_on,
                 cutoff_at=days.cutoff_at,
                 pay_at=days.pay_at,

@@ -20,6 +20,7 @@ from tallystick.kernel.membership.rules import check_party
 from tallystick.kernel.receivables.freezes import check_not_concerned, check_units_stand, concerned, without_units
 from tallystick.kernel.receivables.parcels import cancel_units, parcels_over
 from tallystick.kernel.receivables.records import Parcel, Receivable, ReceivableState
+from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
 from tallystick.kernel.redemption.shares import assign_shares, cancel_shares, shares_over
 from tallystick.kernel.transfers.passing import pass_on
 from tallystick.kernel.transfers.records import TransferKind
@@ -99,15 +100,17 @@ class CancelByJudgment(Operation, tag="parcel.cancel_by_judgment"):
             gone.append((parcel.holder, part.length))
             changed = cancel_units(step, changed, part)
         changed = replace(changed, freezes=without_units(changed.freezes, self.interval))
-        if receivable.is_owed and changed.parcel_count == 0:
-            changed = replace(
-                changed, state=ReceivableState.CLOSED, ended=step.position, pay_at=None, overdue_at=None
-            )
+        closes = receivable.is_owed and changed.parcel_count == 0
+        if closes:
+            changed = ended(step, changed, ReceivableState.CLOSED)
         step.put(changed)
         if gone:
             undraw(step, receivable.debtor, receivable.currency, gone)
         yield CANCELLED(receivable.id, told, first=self.interval.first, last=self.interval.last)
         yield from cancel_shares(step, changed, self.interval)
+        if closes:
+            yield announce_end(changed, told)
+            yield from wind_up(step, changed)
 
 
 class AssignByJudgment(Operation, tag="parcel.assign_by_judgment"):

@@ -1,4 +1,4 @@
-"""Whether units of a receivable may pass now: what transfers and financings ask before they lock, and again before they pass."""
+"""Whether units may pass now: what transfers and financings ask before they lock, and again before they pass."""
 
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.refusal import Refusal, refuse

@@ -74,8 +74,8 @@ def check_units(parcel: Parcel, frozen: Iterable[Interval], interval: Interval) 
 def choose_units(parcel: Parcel, frozen: tuple[Interval, ...], amount: Units) -> Interval | Refusal:
     """The lowest run of `amount` free units of `parcel` (DOMAIN section 3, Parcel).
 
-    Refuses amount_zero; over_available where the parcel or its longest free run is shorter; frozen or parcel_locked where
-    only freezes or only locks stand in the way.
+    Refuses amount_zero; over_available where the parcel or its longest free run is shorter; frozen or parcel_locked
+    where only freezes or only locks stand in the way.
     """
     if amount == 0:
         return refuse(Status.AMOUNT_ZERO)
@@ -168,9 +168,21 @@ def _around(step: Step, receivable: Receivable, interval: Interval) -> Parcel:
     return parcel
 
 
-def retire(step: Step, receivable: Receivable, interval: Interval) -> Receivable:
-    """Units of one parcel are paid: they leave the live parcels and count as redeemed."""
-    changed = _cut(step, receivable, _around(step, receivable, interval), interval, ())
+def retire_from(
+    step: Step, receivable: Receivable, parcel: Parcel, interval: Interval, ending: frozenset[str] = frozenset()
+) -> Receivable:
+    """As `retire`, of a parcel at hand. Pending steps let go of the units, and those of `ending` of the rest too."""
+    kept = tuple(
+        replace(held, interval=part)
+        for held in parcel.locks
+        if held.by not in ending
+        for part in subtract((held.interval,), interval)
+    )
+    rest = tuple(
+        replace(parcel, interval=left, locks=tuple(held for held in kept if left.contains(held.interval)))
+        for left in subtract((parcel.interval,), interval)
+    )
+    changed = _exchange(step, receivable, parcel, rest, gone=interval.length)
     return replace(changed, redeemed=changed.redeemed + interval.length)
 
 
@@ -209,9 +221,7 @@ def _cut(
     return _exchange(step, receivable, parcel, children, gone=0 if middle else interval.length)
 
 
-def _exchange(
-    step: Step, receivable: Receivable, old: Parcel, new: tuple[Parcel, ...], gone: int = 0
-) -> Receivable:
+def _exchange(step: Step, receivable: Receivable, old: Parcel, new: tuple[Parcel, ...], gone: int = 0) -> Receivable:
     """Put `new` in the place of `old`. They must partition it, but for `gone` units."""
     end = int(old.interval.first) - 1
     spanned = 0
@@ -227,9 +237,10 @@ def _exchange(
         step.delete(step.get(ParcelRow, _row_id(receivable, old.interval)))
         _put_rows(step, receivable, new)
         return replace(receivable, parcel_count=count)
-    parcels = tuple(child for parcel in receivable.parcels for child in (new if parcel.interval == old.interval else (parcel,)))
-    if len(parcels) != count:
+    here = next((at for at, parcel in enumerate(receivable.parcels) if parcel.interval == old.interval), None)
+    if here is None:
         raise InvariantViolation(f"a parcel of {receivable.id} is not among its live ones")
+    parcels = (*receivable.parcels[:here], *new, *receivable.parcels[here + 1 :])
     if count > INLINE_PARCELS:
         _put_rows(step, receivable, parcels)
         return replace(receivable, parcels=(), parcel_count=count, in_rows=True)

@@ -1,4 +1,4 @@
-"""The rows of receivables: `Receivable` with its parcels and freezes inside, `ParcelRow` where they are many, `Invoice`.
+"""The rows of receivables: `Receivable` with its parcels and freezes inside, `ParcelRow` for many, `Invoice`.
 
 A step that changes a receivable writes one row of it. The lists inside are short: parcels move to rows of their own
 above `INLINE_PARCELS`, which `parcels` hides.
@@ -103,8 +103,8 @@ class Parcel(Struct):
 class Freeze(Struct):
     """An authority's freeze (冻结, 轮候冻结). Its place in the receivable's list is its place in the queue.
 
-    `parts` are the units it still covers, ascending; it ends by order or after `until`. Each unit obeys the first freeze
-    that covers it; the later ones wait, and all of them bar every step on it.
+    `parts` are the units it still covers, ascending; it ends by order or after `until`. Each unit obeys the first
+    freeze that covers it; the later ones wait, and all of them bar every step on it.
     """
 
     id: FreezeId
@@ -143,20 +143,20 @@ class Receivable(Record):
     face: Units
     issue_on: datetime.date
     due_on: datetime.date
+    state: ReceivableState
+    requested: Position
+    confirm_by: Instant
+
     delivered_on: datetime.date | None = None
     invoiced_on: datetime.date | None = None
     convention: Convention = Convention.FOLLOWING
     moved_days_accrue: bool = False
     reason: Note | None = None
-    terms_agreed: bool = False
     pay_when_paid: bool = False
     splittable: bool = True
     invoices: Annotated[tuple[InvoiceUse, ...], Meta(max_length=MAX_INVOICES)] = ()
     contracts: tuple[Anchor, ...] = ()
 
-    state: ReceivableState
-    requested: Position
-    confirm_by: Instant
     confirmed: Position | None = None
     review: ReviewId | None = None
     valid: Position | None = None

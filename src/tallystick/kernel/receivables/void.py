@@ -15,10 +15,16 @@ from tallystick.kernel.membership.rules import has_role
 from tallystick.kernel.receivables import invoices
 from tallystick.kernel.receivables.parcels import drop_all
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
-from tallystick.wire.amounts import ZERO
+from tallystick.kernel.redemption.ending import ended, wind_up
 from tallystick.wire.status import Status
 
 VOIDED = EventKind("receivable.voided", "Receivable {record} of {face} {currency} is void by common consent.")
+
+
+def _outside_auditor(step: Step, parties: tuple[str, str]) -> str | None:
+    """The first signing auditor that is not a party itself."""
+    auditors = (name for name in step.organisations if has_role(step, name, Role.AUDITOR))
+    return next((name for name in auditors if name not in parties), None)
 
 
 class VoidReceivable(Operation, tag="receivable.void"):
@@ -35,12 +41,13 @@ class VoidReceivable(Operation, tag="receivable.void"):
         receivable = step.find(Receivable, self.receivable)
         if receivable is None:
             return refuse(Status.NOT_FOUND, receivable=self.receivable)
-        return Signers.holding(Role.AUDITOR.value, also=(receivable.debtor, receivable.creditor))
+        parties = (receivable.debtor, receivable.creditor)
+        auditor = _outside_auditor(step, parties)
+        return Signers.holding(Role.AUDITOR.value, also=parties) if auditor is None else Signers.all(*parties, auditor)
 
     def check(self, step: Step) -> Refusal | None:
         receivable = step.get(Receivable, self.receivable)
-        parties = (receivable.debtor, receivable.creditor)
-        if not any(name not in parties and has_role(step, name, Role.AUDITOR) for name in step.organisations):
+        if _outside_auditor(step, (receivable.debtor, receivable.creditor)) is None:
             return refuse(Status.MUST_RECUSE, needed=Role.AUDITOR.value)
         if receivable.state is not ReceivableState.VALID:
             return refuse(Status.WRONG_STATE, receivable=receivable.id, state=receivable.state.value)
@@ -59,16 +66,9 @@ class VoidReceivable(Operation, tag="receivable.void"):
         receivable = step.get(Receivable, self.receivable)
         invoices.give_back(step, receivable.invoices)
         undraw(step, receivable.debtor, receivable.currency, ((receivable.creditor, receivable.face),))
-        void = replace(
-            drop_all(step, receivable),
-            state=ReceivableState.VOID,
-            ended=step.position,
-            pay_at=None,
-            overdue_at=None,
-            flagged=(),
-            redeemed=ZERO,
-        )
+        void = replace(ended(step, drop_all(step, receivable), ReceivableState.VOID), flagged=())
         step.put(void)
         yield VOIDED(
             receivable.id, (receivable.debtor, receivable.creditor), face=receivable.face, currency=receivable.currency
         )
+        yield from wind_up(step, void)

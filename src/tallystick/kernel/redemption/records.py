@@ -2,16 +2,15 @@
 
 import datetime
 
-from tallystick.kernel.core.fields import AnyId, Anchor, Currency, Interval, MemberId, Position, Struct
+from tallystick.kernel.core.fields import Anchor, AnyId, Currency, Interval, MemberId, Position, Struct
 from tallystick.kernel.core.record import Queue, Record
-from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.instants import Instant
 
 
 class HeldShare(Struct):
     """Money for redeemed units that waits in the receivable's hold account at `custodian`, one minor unit per unit.
 
-    It is `holder`'s unless it is decided otherwise: by the financing `by`, where named, or by the authority whose freeze
+    It is `holder`'s unless decided otherwise: by the financing `by`, where named, or by the authority whose freeze
     covers the units.
     """
 
@@ -21,28 +20,21 @@ class HeldShare(Struct):
     by: AnyId | None = None
 
 
-class BankPart(Struct):
-    """Units that a debtor says it paid to `holder` through a bank."""
-
-    interval: Interval
-    holder: MemberId
-
-
 class BankPayment(Struct):
-    """A payment through a bank: its receipt, and the parts that their holders have not answered for."""
+    """A payment through a bank: its receipt, and the units for which their holders have not answered yet."""
 
     receipt: Anchor
     since: Position
     deadline: Instant
-    waiting: tuple[BankPart, ...]
+    waiting: tuple[Interval, ...]
 
 
 class Redemption(Record):
     """What there is to know about a receivable's payment beyond its parcels. Its id is the receivable's.
 
     `earmarked_at` is the custodian that keeps money set aside. `unpaid` says that the debtor fell due and its accounts
-    are tried again on each funding. `disputed` are parts that a holder denied, or was silent about: they stay owed,
-    and no account is debited for them unless the debtor says so.
+    are tried again on each funding. `disputed` are units paid through a bank whose holder denied it or was silent: they
+    stay owed, and no account is debited for them unless the debtor says so. `dishonoured_at` begins the recourse.
     """
 
     table = "redemption"
@@ -54,29 +46,23 @@ class Redemption(Record):
     unpaid: bool = False
     held: tuple[HeldShare, ...] = ()
     bank: BankPayment | None = None
-    disputed: tuple[BankPart, ...] = ()
+    disputed: tuple[Interval, ...] = ()
     dishonoured_at: Instant | None = None
-    written_off: Units = ZERO
+
+    @property
+    def awaited(self) -> tuple[Interval, ...]:
+        """Units whose holders still have time to answer for a bank payment."""
+        return () if self.bank is None else self.bank.waiting
 
     def due(self) -> tuple[tuple[Queue, Instant], ...]:
         return () if self.bank is None else ((Queue.EXPIRE, self.bank.deadline.plus(1)),)
 
     def live_for(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(share.holder for share in self.held))
+        pending = self.unpaid or self.earmarked_at is not None or self.bank is not None
+        debtor = (self.debtor,) if pending else ()
+        return tuple(dict.fromkeys((*debtor, *(share.holder for share in self.held))))
 
     def labels(self) -> tuple[str, ...]:
         if not self.unpaid:
             return ()
         return (f"unpaid/{self.debtor}/{self.currency}/{self.due_on.isoformat()}",)
-
-
-class Arrears(Record):
-    """How many receivables of a debtor are overdue and not settled. Its id is the debtor's; no row means none.
-
-    A debtor in arrears may not issue (law pack, cn art. 15) until each of them is paid or given up by its holders.
-    """
-
-    table = "arrears"
-
-    overdue: int
-    since: Position

@@ -6,6 +6,7 @@ is paid out once and leaves the row in the step that pays it. Source: DOMAIN sec
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -47,7 +48,7 @@ def pieces_of(parcel: Parcel, interval: Interval, frozen: tuple[Interval, ...], 
         edges.update(edge for edge in (int(part.first), int(part.last) + 1) if interval.first < edge <= interval.last)
     ordered = sorted(edges)
     pieces = []
-    for first, after in zip(ordered, ordered[1:], strict=False):
+    for first, after in pairwise(ordered):
         part = Interval(Units(first), Units(after - 1))
         by = next((lock.by for lock in locks if lock.interval.contains(part)), "")
         pieces.append(Piece(part, parcel.holder, by, any(cover.contains(part) for cover in covers)))

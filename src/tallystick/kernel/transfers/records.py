@@ -69,12 +69,12 @@ class Transfer(Record):
     state: TransferState
     prior: AnyId
     hop: Count
-    recourse: bool = False
     basis: Units
+    requested: Position
+    recourse: bool = False
     consideration: Units | None = None
     background: Anchor | None = None
     discharges: TransferId | None = None
-    requested: Position
     deadline: Instant | None = None
     accepted: Position | None = None
     review: ReviewId | None = None

@@ -36,7 +36,10 @@ from tallystick.ledger.engine import (
     Unknown,
 )
 from tallystick.ledger.execution import BlockExecution, Done, Repeated, blinded
-from tallystick.ledger.opening import SEEN_WINDOW, Opened, Tip, open_ledger, put_tip
+from tallystick.ledger.opening import Opened, Tip, genesis_validators, open_ledger, put_tip
+from tallystick.ledger.restoring import back_up
+from tallystick.ledger.signing_guard import SigningGuard
+from tallystick.ledger.snapshots import take_snapshot
 from tallystick.ledger.store import Batch, Family, Store
 from tallystick.ledger.verification import VerificationProcess
 from tallystick.proof import comet
@@ -50,6 +53,7 @@ INLINE = 24  # so few signatures are checked faster here than by handing them ov
 IDLE_SECONDS = 0.5
 CLOCK_JUMP_MS = 600_000
 FAULTS_KEPT = 100
+FOLLOW_SECONDS = 0.2
 
 
 class _Ticket:
@@ -59,15 +63,21 @@ class _Ticket:
 
     def __init__(self, raws: list[bytes], done: "Callable[[list[Outcome]], None]") -> None:
         self.raws = raws
-        self.outcomes: list[Outcome] = [Unknown("not ordered yet")] * len(raws)
+        self.outcomes: list[Outcome | None] = [None] * len(raws)
         self.left = len(raws)
         self.done = done
 
     def settle(self, position: int, outcome: Outcome) -> None:
-        self.outcomes[position] = outcome
-        self.left -= 1
-        if self.left == 0:
-            self.done(self.outcomes)
+        """Say what became of one transaction; a second word about it is not heard."""
+        if self.outcomes[position] is None:
+            self.outcomes[position] = outcome
+            self.left -= 1
+            if self.left == 0:
+                self.done(self.settled())
+
+    def settled(self) -> list[Outcome]:
+        """The outcomes as far as they are known."""
+        return [outcome or Unknown("not ordered yet") for outcome in self.outcomes]
 
 
 _Item = tuple[_Ticket, int]
@@ -87,10 +97,19 @@ def wall_clock_ms() -> int:
 
 
 class EmbeddedEngine:
-    """The engine contract on one store. `clock` gives wall time in milliseconds; tests pass their own."""
+    """The engine contract on one store.
+
+    `clock` gives wall time in milliseconds; tests pass their own. `guard` is the file outside of the store that keeps a
+    restored copy from signing a height twice; a node always has one.
+    """
 
     def __init__(
-        self, store: Store, key: SigningKey, genesis: Genesis | None = None, clock: Callable[[], int] = wall_clock_ms
+        self,
+        store: Store,
+        key: SigningKey,
+        genesis: Genesis | None = None,
+        clock: Callable[[], int] = wall_clock_ms,
+        guard: SigningGuard | None = None,
     ) -> None:
         self._store = store
         self._key = key
@@ -101,16 +120,21 @@ class EmbeddedEngine:
         self.chain_id = self._opened.chain.chain_id
         self.genesis = self._opened.genesis
         self._validators = comet.ValidatorSet.of((comet.Validator(bytes(key.verify_key), 1),))
-        if self._validators.hash() != _validators_of(self.genesis).hash():
+        if self._validators.hash() != genesis_validators(self.genesis).hash():
             raise DecodeError("the node key is not the validator that the genesis names")
+        self._held = _copy_held(self._opened.copied_at)
+        self._guard = guard
+        if guard is not None and not self._held:
+            guard.open(self.chain_id, self._tip.height, self._opened.predecessors)
         self._clock_reference: tuple[int, float] | None = None
-        self._problem = ""
+        self._problem = self._held
         self._faults: deque[str] = deque(maxlen=FAULTS_KEPT)
         self._inbox: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._committed = threading.Condition()
         self._reading = threading.RLock()
         self._stopping = False
+        self._closed = False
         self._verifier = VerificationProcess()
         self._writer = threading.Thread(target=self._run, name="tallystick-writer", daemon=True)
         self._writer.start()
@@ -127,7 +151,7 @@ class EmbeddedEngine:
         ticket = _Ticket(raws, lambda _: finished.set())
         self._hand_in(ticket)
         finished.wait(timeout_seconds)
-        return list(ticket.outcomes)
+        return ticket.settled()
 
     def submit_later(self, raw: bytes, done: Callable[[Outcome], None]) -> None:
         self._hand_in(_Ticket([raw], lambda outcomes: done(outcomes[0])))
@@ -177,15 +201,16 @@ class EmbeddedEngine:
         """Up to a chunk of what was handed in; [] when it is time to look after due work; None when closing."""
         with self._changed:
             if wait and not self._inbox and not self._stopping:
-                self._changed.wait(0.0 if self._is_due() else IDLE_SECONDS)
+                self._changed.wait(0.0 if not self._problem and self._is_due() else IDLE_SECONDS)
             if self._stopping and not self._inbox and wait:
                 return None
             return [self._inbox.popleft() for _ in range(min(CHUNK, len(self._inbox)))]
 
     def _build(self, items: list[_Item], sent: deque[list[_Item]]) -> None:
         """Build and commit one block from `items` and what follows, checking signatures one chunk ahead."""
-        building = self._begin()
+        building = None
         try:
+            building = self._begin()
             if len(items) <= INLINE and not sent:
                 self._add(building, items, [_refused(ticket.raws[position]) for ticket, position in items])
             else:
@@ -193,13 +218,14 @@ class EmbeddedEngine:
                     self._send(items, sent)
                 while sent:
                     self._top_up(sent)
-                    chunk = sent.popleft()
-                    self._add(building, chunk, self._verifier.receive())
+                    self._add(building, sent[0], self._verifier.receive())
+                    sent.popleft()
                     if len(building.execution) >= MAX_BLOCK_TRANSACTIONS:
                         break
             self._commit(building)
         except BaseException:
-            self._answer_unknown([[(ticket, position) for ticket, position, _ in building.waiting], items, *sent])
+            added = [] if building is None else [(ticket, position) for ticket, position, _ in building.waiting]
+            self._answer_unknown([added, items, *sent])
             raise
 
     def _top_up(self, sent: deque[list[_Item]]) -> None:
@@ -216,8 +242,7 @@ class EmbeddedEngine:
     def _answer_unknown(self, chunks: list[list[_Item]]) -> None:
         for items in chunks:
             for ticket, position in items:
-                if isinstance(ticket.outcomes[position], Unknown):
-                    ticket.settle(position, Unknown(self._problem or "the block was not written"))
+                ticket.settle(position, Unknown(self._problem or "the block was not written"))
 
     def _begin(self) -> _Building:
         opened = self._opened
@@ -238,15 +263,17 @@ class EmbeddedEngine:
             if verdict is not None:
                 waiting.append((ticket, position, RefusedAtDoor(verdict.status, verdict.facts)))
                 continue
-            done = execution.add(read_checked(ticket.raws[position]))
+            transaction = read_checked(ticket.raws[position])
+            done = execution.add(transaction)
             outcome: Outcome
             if isinstance(done, Done):
                 receipt = done.receipt
                 outcome = Committed(receipt.height, receipt.index, done.status, done.facts)
             elif isinstance(done, Repeated):
                 outcome = self._repeated(execution, done)
-            else:
-                outcome = RefusedAtDoor(done.status, done.facts)
+            else:  # its id may have been used anew since; its own receipt stands for ever
+                known = self._archive.result(transaction.body_hash)
+                outcome = known or RefusedAtDoor(done.status, done.facts)
             waiting.append((ticket, position, outcome))
 
     def _repeated(self, execution: BlockExecution, repeated: Repeated) -> Committed:
@@ -277,33 +304,19 @@ class EmbeddedEngine:
                 executed.due_events,
                 (executed.roots.state, executed.roots.receipts),
             )
-            tip = Tip(
-                executed.height,
-                header.time,
-                executed.roots.state,
-                executed.roots.receipts,
-                header,
-                block_id,
-                signed.hash(),
-                comet.results_hash(executed.results),
-            )
+            tip = Tip.after(executed, header, signed)
             self._archive.add_block(executed.batch, block)
             put_tip(executed.batch, tip)
             with self._reading:
                 self._store.write(executed.batch)
-                self._opened.tree.commit(executed.delta)
-                self._opened.state.take_over(executed.overlay.records)
-                self._set_tip(tip)
+                self._opened.advance(executed, tip)
+                self._tip = tip
+            if self._guard is not None:
+                self._guard.record(tip.height)
         for ticket, position, outcome in building.waiting:
             ticket.settle(position, outcome)
         with self._committed:
             self._committed.notify_all()
-
-    def _set_tip(self, tip: Tip) -> None:
-        self._tip = self._opened.tip = tip
-        if tip.header is not None:
-            self._opened.hashes[tip.height] = tip.header.hash().hex()
-            self._opened.hashes.pop(tip.height - SEEN_WINDOW, None)
 
     def _header(self, header_time: Instant, transactions: list[bytes]) -> comet.Header:
         tip = self._tip
@@ -341,11 +354,15 @@ class EmbeddedEngine:
 
     def _tend(self) -> None:
         """Nothing was handed in: do due work, or seal the block that proves the last one."""
+        if self._problem and not self._clock_holds():
+            return
         if (self._is_due() or self._needs_proof_block()) and self._clock_holds():
             self._commit(self._begin())
 
     def _clock_holds(self) -> bool:
         """Whether this machine's clock moved as time did; after a jump the operator's word is needed."""
+        if self._held:
+            return False
         wall, steady = self._clock(), time.monotonic()
         if self._clock_reference is not None:
             wall_before, steady_before = self._clock_reference
@@ -357,7 +374,9 @@ class EmbeddedEngine:
             self._problem = "the clock is more than 10 minutes behind the last block; set it right"
             return False
         self._clock_reference = (wall, steady)
-        self._problem = ""
+        if self._problem:
+            with self._changed:
+                self._problem = ""
         return True
 
     def accept_clock(self, word: str) -> None:
@@ -367,7 +386,7 @@ class EmbeddedEngine:
         self._store.write(batch)
         with self._changed:
             self._clock_reference = None
-            self._problem = ""
+            self._problem = self._held
             self._changed.notify()
 
     # Reading
@@ -402,13 +421,14 @@ class EmbeddedEngine:
         return [row.decode()[len(label) + 1 :] for (row, _), _ in zip(rows, range(limit), strict=False)]
 
     def events(self, after: Cursor, limit: int = 10_000) -> list[PlacedEvent]:
-        first = self._archive.first_height()
-        if first is not None and after.height + 1 < first:
+        first = self._archive.first_height() or self._tip.height + 1
+        if after.height < first and first > 1:
             raise Pruned(first)
         return list(self._archive.events_after(after, limit))
 
     def follow(self, after: Cursor, stop: Callable[[], bool]) -> Iterator[PlacedEvent]:
-        while not stop():
+        while not stop() and not self._closed:
+            seen = self._tip.height
             batch = self.events(after)
             for placed in batch:
                 after = placed.cursor
@@ -416,8 +436,10 @@ class EmbeddedEngine:
             if not batch:
                 if self._stopping:
                     return
-                seen = self._tip.height
-                self._wait_until(lambda seen=seen: self._tip.height > seen or stop(), 0.2)
+                self._wait_until(self._above(seen, stop), FOLLOW_SECONDS)
+
+    def _above(self, height: int, stop: Callable[[], bool]) -> Callable[[], bool]:
+        return lambda: self._tip.height > height or stop()
 
     def _wait_until(self, reached: Callable[[], bool], timeout_seconds: float) -> bool:
         with self._committed:
@@ -453,17 +475,18 @@ class EmbeddedEngine:
             Instant(self._tip.time_ns // NS_PER_MS),
             self._opened.roots.app_hash,
             self._problem,
-            tuple(self._faults),
+            (*self._faults, *filter(None, (self._verifier.problem,))),
             len(self._inbox),
             "1 of 1, the operator",
         )
 
     # Keeping
 
+    def snapshot(self, target: Path) -> int:
+        return take_snapshot(self._store, target)
+
     def backup(self, target: Path) -> int:
-        with self._reading:
-            self._store.checkpoint(target)
-            return self._tip.height
+        return back_up(self._store, target)
 
     def close(self) -> None:
         """Finish what was handed in, seal the proof block, and let go of the directory. Safe to call twice."""
@@ -471,10 +494,18 @@ class EmbeddedEngine:
             self._stopping = True
             self._changed.notify()
         self._writer.join()
-        if not self._problem and self._needs_proof_block():
-            self._commit(self._begin())
-        self._verifier.close()
-        self._store.close()
+        with self._reading:
+            if self._closed:
+                return
+            try:
+                if not self._problem and self._needs_proof_block():
+                    self._commit(self._begin())
+            finally:
+                self._closed = True
+                self._verifier.close()
+                if self._guard is not None:
+                    self._guard.close()
+                self._store.close()
 
 
 _CONSENSUS_HASH = comet.consensus_hash()
@@ -483,3 +514,12 @@ _CONSENSUS_HASH = comet.consensus_hash()
 def _refused(raw: bytes) -> Refusal | None:
     outcome = read(raw)
     return outcome if isinstance(outcome, Refusal) else None
+
+
+def _copy_held(copied_at: int | None) -> str:
+    if copied_at is None:
+        return ""
+    return (
+        f"this ledger is a copy made at height {copied_at}: nothing is ordered on it before it is brought up to date"
+        " from the block log or opened as a new revision of the chain id"
+    )

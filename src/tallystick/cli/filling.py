@@ -1,0 +1,130 @@
+"""What need not be typed because the ledger states it already. It is shown before it is signed (what you sign is what you see).
+
+A currency follows from the record that the operation names. An amount that only restates a record's own is taken from
+it. The one parcel that the acting organisation holds is the one meant. Of debtor and creditor, the missing one acts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tallystick.cli.context import Desk
+from tallystick.cli.vocabulary import Field, concept_of
+from tallystick.kernel.core.operation import Operation
+
+if TYPE_CHECKING:
+    from tallystick.kernel.core.record import Record
+    from tallystick.wire.amounts import Units
+
+RESTATED = frozenset(
+    {
+        "receivable.confirm", "transfer.accept", "financing.quote", "financing.reveal", "financing.award",
+        "financing.sign_contract",
+    }
+)  # fmt: skip
+"""Operations whose amount is the whole amount of the record that they are about."""
+
+
+def may_be_filled(operation: type[Operation], name: str) -> bool:
+    """Whether a field of `operation` may be left out because the ledger states it."""
+    fields = operation.__struct_fields__
+    restated = operation.__struct_config__.tag in RESTATED and name in ("face", "units")
+    from_record = name == "currency" and bool({"receivable", "transfer", "financing", "account", "deposit"} & {*fields})
+    one_acts = name in ("debtor", "creditor") and {"debtor", "creditor"} <= {*fields}
+    return restated or from_record or one_acts or (name == "parcel" and "receivable" in fields)
+
+
+@dataclass(slots=True)
+class Filled:
+    """The currency that amounts are in, and fields as plain JSON."""
+
+    currency: str = ""
+    plain: dict[str, Any] = field(default_factory=dict)
+
+
+def fill_in(
+    at: Desk,
+    operation: type[Operation],
+    options: list[Field],
+    typed: dict[str, Any],
+    actor: str,
+    record_id: Callable[[str], str],
+) -> Filled:
+    """What the ledger says about the fields that were not typed."""
+    filled = Filled()
+    names = {option.name: option for option in options}
+    records = _named_records(at, names, typed, record_id)
+    currency = str(typed.get("currency", "")).upper()
+    if currency:
+        typed["currency"] = currency
+    for record in records.values():
+        currency = currency or str(getattr(record, "currency", "") or "")
+    filled.currency = currency
+    if "currency" in names and "currency" not in typed and currency:
+        filled.plain["currency"] = currency
+    about = records.get(concept_of(operation)[0])
+    if about is not None and operation.__struct_config__.tag in RESTATED:
+        _restate(at, about, names, typed, filled)
+    if "parcel" in names and "parcel" not in typed and "receivable" in records:
+        _only_parcel(at, records["receivable"], actor, filled)
+    if {"debtor", "creditor"} <= names.keys() and len({"debtor", "creditor"} & typed.keys()) == 1:
+        filled.plain["creditor" if "debtor" in typed else "debtor"] = actor
+    return filled
+
+
+def _named_records(
+    at: Desk, names: dict[str, Field], typed: dict[str, Any], record_id: Callable[[str], str]
+) -> "dict[str, Record]":
+    """The records, other than members, that the typed ids name, by field; what is not found is left to the ledger."""
+    from tallystick.node.lookup import ID_TABLES
+    from tallystick.wire.ids import is_record_id
+
+    found: dict[str, Record] = {}
+    for name in names:
+        text = typed.get(name)
+        if not isinstance(text, str) or text.partition("_")[0] not in ID_TABLES or text.startswith("mbr_"):
+            continue
+        full = record_id(text)
+        if is_record_id(full):
+            record = at.session.state.find(f"{ID_TABLES[full[:3]]}/{full}")
+            if record is not None:
+                found[name] = record
+    return found
+
+
+def _restate(at: Desk, about: "Record", names: dict[str, Field], typed: dict[str, Any], filled: Filled) -> None:
+    amount = whole_amount(about)
+    wanted = next((name for name in ("face", "units") if name in names and name not in typed), None)
+    if amount is None or wanted is None:
+        return
+    filled.plain[wanted] = str(amount)
+    at.output.note(f"{wanted}: {at.money(amount, filled.currency)}, as {about.id} states it")
+
+
+def whole_amount(record: "Record") -> "Units | None":
+    """The amount that a record is about."""
+    from tallystick.kernel.financing.records import Financing
+    from tallystick.kernel.receivables.records import Receivable
+    from tallystick.kernel.transfers.records import Transfer
+
+    match record:
+        case Receivable() | Financing():
+            return record.face
+        case Transfer():
+            return record.interval.length
+        case _:
+            return None
+
+
+def _only_parcel(at: Desk, record: "Record", actor: str, filled: Filled) -> None:
+    from tallystick.kernel.core import codec
+    from tallystick.kernel.receivables.records import Receivable
+    from tallystick.node.holdings import live_parcels
+
+    if not isinstance(record, Receivable):
+        return
+    own = [parcel for parcel in live_parcels(at.session.state, record) if parcel.holder == actor]
+    if len(own) == 1:
+        interval = own[0].interval
+        filled.plain["parcel"] = codec.plain(interval)
+        at.output.note(f"parcel: {interval.first}..{interval.last}, the only one that {at.name(actor)} holds")

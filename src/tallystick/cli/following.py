@@ -1,0 +1,122 @@
+"""`tally events`, `tally notices`: what happened, and who was told."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
+from tallystick.cli.sentences import event_json, sentence
+from tallystick.wire.errors import DecodeError
+
+if TYPE_CHECKING:
+    from tallystick.ledger.engine import Cursor, PlacedEvent
+
+USUAL_LIMIT = 200
+PAGE = 2_000
+
+AfterOption = Annotated[str, Parameter(metavar="CURSOR", help="Only what came after, like 12/1/3.", show_default=False)]
+LimitOption = Annotated[int, Parameter(help="At most so many, the latest.")]
+
+
+def events(
+    *,
+    follow: Annotated[bool, Parameter(negative="", show_default=False, help="Wait for more until Ctrl-C.")] = False,
+    after: AfterOption = "",
+    kind: Annotated[str, Parameter(metavar="KIND", help="Only this kind, like transfer.done or transfer.*.")] = "",
+    record: Annotated[str, Parameter(metavar="ID", help="Only events that name this record.")] = "",
+    limit: LimitOption = USUAL_LIMIT,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """What happened on the ledger, in order.
+
+    Each line begins with its cursor: block, place in the block, number. Where --json is given, one JSON object a line.
+    """
+    with desk(common) as at:
+        about = at.session.lookup.record(record).id if record else ""
+
+        def fits(placed: "PlacedEvent") -> bool:
+            event = placed.event
+            if kind and event.kind != kind and not (kind.endswith("*") and event.kind.startswith(kind[:-1])):
+                return False
+            return not about or about == event.record or about in event.facts.values()
+
+        shown = _latest(at, _cursor(after), fits, limit)
+        for placed in shown:
+            _print(at, placed)
+        if follow:
+            last = _last_cursor(at, _cursor(after))
+            for placed in at.session.engine.follow(last, lambda: False):
+                at.session.forget()
+                if fits(placed):
+                    _print(at, placed)
+
+
+def notices(
+    organisation: Annotated[str, Parameter(metavar="ORG", help="Whose notices.")],
+    /,
+    *,
+    after: AfterOption = "",
+    limit: LimitOption = USUAL_LIMIT,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """What an organisation was told, in order."""
+    with desk(common) as at:
+        member = at.session.lookup.member(organisation).id
+        shown = _latest(at, _cursor(after), lambda placed: member in placed.event.audience, limit)
+        for placed in shown:
+            _print(at, placed)
+        if not shown and not common.json:
+            at.output.note(f"{at.name(member)} was told nothing yet")
+
+
+def _print(at: Desk, placed: "PlacedEvent") -> None:
+    from rich.text import Text
+
+    at.output.line(event_json(placed) | {"sentence": sentence(at, placed.event)})
+    if at.output.as_json:
+        return
+    cursor = f"{placed.cursor.height}/{placed.cursor.index}/{placed.cursor.number}"
+    line = Text.assemble((f"{cursor:<10} ", "dim"), (f"{placed.event.kind:<26} ", "cyan"), sentence(at, placed.event))
+    line.overflow = "fold"
+    at.output.console.print(line, soft_wrap=False)
+
+
+def _cursor(text: str) -> "Cursor":
+    from tallystick.ledger.engine import Cursor
+
+    if not text:
+        return Cursor()
+    try:
+        return Cursor(*(int(part) for part in text.split("/")))
+    except (TypeError, ValueError):
+        raise DecodeError("not a cursor like 12/1/3", text[:40]) from None
+
+
+def all_events(at: Desk, after: "Cursor") -> "Iterator[PlacedEvent]":
+    """Every event after a cursor that stands now."""
+    engine = at.session.engine
+    while batch := engine.events(after, PAGE):
+        yield from batch
+        after = batch[-1].cursor
+        if len(batch) < PAGE:
+            return
+
+
+def _latest(at: Desk, after: "Cursor", fits: "Callable[[PlacedEvent], bool]", limit: int) -> "list[PlacedEvent]":
+    kept: deque[PlacedEvent] = deque(maxlen=limit)
+    left_out = 0
+    for placed in all_events(at, after):
+        if fits(placed):
+            left_out += len(kept) == limit
+            kept.append(placed)
+    if left_out:
+        at.output.note(f"{left_out:,} earlier ones are left out (--limit, --after)")
+    return list(kept)
+
+
+def _last_cursor(at: Desk, after: "Cursor") -> "Cursor":
+    for placed in all_events(at, after):
+        after = placed.cursor
+    return after

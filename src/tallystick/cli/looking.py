@@ -1,0 +1,208 @@
+"""`tally show`, `tally list`, `tally members`: what stands on the ledger."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
+from tallystick.cli.output import table
+from tallystick.wire.errors import DecodeError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tallystick.kernel.core.record import Record
+    from tallystick.kernel.membership.records import Member
+
+USUAL_LIMIT = 50
+PARTY_FIELDS = (
+    "debtor", "creditor", "requester", "sender", "receiver", "client", "owner", "custodian", "member", "holder",
+    "claimant", "liable", "funder", "sponsor", "remitter", "payer",
+)  # fmt: skip
+
+
+def show(
+    name: Annotated[
+        str, Parameter(help="A record's id or its beginning, an organisation's name, or TABLE/ID.", metavar="ID")
+    ],
+    /,
+    *,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """Show a record with what belongs to it.
+
+    A receivable comes with its parcels over the face, its transfers, reviews, financings and redemptions; a member with
+    its roles, permissions and keys; a financing with its quotes.
+    """
+    from tallystick.kernel.core import codec
+    from tallystick.kernel.receivables.records import Receivable
+    from tallystick.node.lineage import related_to
+
+    with desk(common) as at:
+        record = at.session.lookup.record(name)
+        if common.json:
+            value: dict[str, Any] = {"table": record.table, "record": codec.plain(record)}
+            if isinstance(record, Receivable):
+                related = related_to(at.session.engine, at.session.state, record)
+                value["lineage"] = [{"table": one.table, "record": codec.plain(one)} for one in related]
+            at.output.data(value)
+            return
+        at.output.show(*card(at, record))
+
+
+def card(at: Desk, record: "Record") -> "Iterator[RenderableType]":
+    """What people see of a record."""
+    from tallystick.cli.cards import children, fields_card
+    from tallystick.cli.market import financing_card
+    from tallystick.cli.receivable_card import receivable_card
+    from tallystick.kernel.financing.records import Financing
+    from tallystick.kernel.membership.records import Member
+    from tallystick.kernel.receivables.records import Receivable
+
+    match record:
+        case Receivable():
+            yield from receivable_card(at, record)
+        case Financing():
+            yield from financing_card(at, record)
+        case Member():
+            yield from _member_card(at, record)
+        case _:
+            yield fields_card(at, record)
+            yield from children(at, record)
+
+
+def _member_card(at: Desk, member: "Member") -> "Iterator[RenderableType]":
+    from tallystick.cli.cards import children, fields_card
+    from tallystick.kernel.membership.records import SigningKey
+
+    counted = frozenset({"maker_keys", "checker_keys", "admin_keys", "permissions", "roles"})
+    yield fields_card(at, member, leave_out=counted)
+    rows = table("role", "since", "until", title="roles")
+    for role in member.roles:
+        rows.add_row(role.role.value, _block(role.since), _block(role.until))
+    yield rows
+    rows = table("may", "up to", "until", "since", "ended", right=("up to",), title="permissions")
+    for grant in member.permissions:
+        may = grant.permission
+        until = "-" if may.until_on is None else str(may.until_on)
+        rows.add_row(may.may.value, at.money(may.ceiling, may.currency), until, _block(grant.since), _block(grant.until))
+    yield rows
+    rows = table("key", "role", "since", title="keys", keep=("key",))
+    for key in at.session.engine.labelled(f"member_key/{member.id}"):
+        row = at.session.state.find(key)
+        if isinstance(row, SigningKey):
+            rows.add_row(row.id, row.role.value, _block(row.since))
+    yield rows
+    yield from children(at, member, leave_out=counted)
+
+
+def _block(position: Any) -> str:
+    if position is None:
+        return "-"
+    return "genesis" if position.height == 0 else f"block {position.height}"
+
+
+def members(*, common: Common = NO_OPTIONS) -> None:
+    """List the organisations with their state and roles."""
+    with desk(common) as at:
+        found = sorted(at.session.lookup.members(), key=lambda one: one.legal_name)
+        held = {one.id: [grant.role.value for grant in one.roles if grant.until is None] for one in found}
+        at.output.data(
+            [
+                {"id": one.id, "legal_name": one.legal_name, "state": one.state.value, "roles": held[one.id]}
+                for one in found
+            ]
+        )
+        rows = table("legal name", "id", "state", "size", "roles", keep=("id",))
+        for one in found:
+            rows.add_row(one.legal_name, one.id, one.state.value, one.size_class.value, ", ".join(held[one.id]) or "-")
+        at.output.show(rows)
+
+
+def list_records(
+    kind: Annotated[str, Parameter(help="receivable, transfer, financing, review, account, ...", metavar="KIND")],
+    /,
+    *,
+    party: Annotated[str | None, Parameter(metavar="ORG", help="Only what names this organisation.")] = None,
+    state: Annotated[str | None, Parameter(metavar="STATE", help="Only records in this state.")] = None,
+    limit: Annotated[int, Parameter(help="At most so many.")] = USUAL_LIMIT,
+    after: Annotated[str, Parameter(metavar="ID", help="Go on after this id.", show_default=False)] = "",
+    common: Common = NO_OPTIONS,
+) -> None:
+    """List records of a kind, by party and state, in the order of their ids."""
+    from tallystick.kernel.core import codec
+    from tallystick.kernel.core.record import TABLES
+    from tallystick.node.lineage import find_rows
+
+    wanted = kind.removesuffix("s").replace("-", "_") if kind not in TABLES else kind
+    if wanted not in TABLES:
+        raise DecodeError(f"there is no kind {kind[:40]!r}; there are {', '.join(sorted(TABLES))}", "KIND")
+    with desk(common) as at:
+        organisation = None if party is None else at.session.lookup.member(party).id
+
+        def fits(row: "Record") -> bool:
+            if organisation is not None and organisation not in parties_of(row):
+                return False
+            return state is None or _state_of(row) == state
+
+        found = find_rows(at.session.engine, wanted, fits, limit, after)
+        at.output.data([codec.plain(row) for row in found])
+        if found:
+            at.output.show(_listing(at, found))
+        else:
+            at.output.note(f"no {wanted} fits")
+        if len(found) == limit:
+            at.output.note(f"there may be more: --after {found[-1].id}, or --limit")
+
+
+def parties_of(row: "Record") -> set[str]:
+    """The organisations that a record names, directly or while it is live."""
+    named = {getattr(row, name, None) for name in PARTY_FIELDS}
+    named.update(getattr(row, "parties", ()))
+    if row.table == "member":
+        named.add(row.id)
+    holders = {parcel.holder for parcel in getattr(row, "parcels", ())}
+    return {name for name in (*named, *holders, *row.live_for()) if isinstance(name, str)}
+
+
+def _state_of(row: "Record") -> str:
+    state = getattr(row, "state", None)
+    return "" if state is None else str(state.value)
+
+
+def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
+    """The columns that say most about records of this kind."""
+    from rich.text import Text
+
+    from tallystick.cli.cards import text_of
+    from tallystick.cli.filling import whole_amount
+
+    first = found[0]
+    if first.table == "member":
+        names = ["legal_name", "state", "size_class"]
+    else:
+        names = [name for name in (*PARTY_FIELDS, "subject_kind", "subject", "kind", "settlement") if hasattr(first, name)]
+        names = [name for name in names if name != "requester"][:3]
+    dates = [name for name in ("due_on", "deadline", "closes_at") if hasattr(first, name)][:1]
+    has_amount = whole_amount(first) is not None or hasattr(first, "units")
+    labels = [name.replace("_", " ") for name in (*names, *dates)]
+    columns = ["id", *labels, *(["amount"] if has_amount else []), *(["state"] if _state_of(first) else [])]
+    rows = table(*columns, right=("amount",), keep=("id", "due on", "state"))
+    for row in found:
+        cells = [row.id, *(text_of(at, getattr(row, name)) for name in names)]
+        cells += [_day(at, getattr(row, name)) for name in dates]
+        if has_amount:
+            amount = whole_amount(row)
+            units = amount if amount is not None else getattr(row, "units", 0)
+            cells.append(at.money(units, str(getattr(row, "currency", ""))))
+        if _state_of(first):
+            cells.append(_state_of(row))
+        rows.add_row(*(Text(cell) for cell in cells))
+    return rows
+
+
+def _day(at: Desk, value: Any) -> str:
+    from tallystick.wire.instants import Instant
+
+    return at.time(value) if isinstance(value, Instant) else str(value or "-")

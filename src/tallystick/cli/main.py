@@ -1,0 +1,146 @@
+"""The command `tally`: its table of contents, and how whatever goes wrong becomes an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from tallystick.cli.context import Stop
+from tallystick.cli.output import Exit, Output
+from tallystick.wire.errors import DecodeError, InvariantViolation
+
+HELP = """Tallystick (合符): receivables on a ledger that a consortium keeps together.
+
+Begin with `tally chain init`. Every operation is `tally CONCEPT VERB`, as in `tally receivable request`; each has `--help`.
+"""
+
+EXIT_CODES = """Exit codes: 0 done; 1 refused by the ledger's rules; 2 bad input; 3 outcome unknown or ledger out of reach;
+4 damaged ledger."""
+
+LOOKING = Group("Look", sort_key=1)
+WORKING = Group("Work", sort_key=2)
+CONCEPTS = Group("Operations, by concept", sort_key=3)
+
+COMMANDS = {
+    "show": ("looking:show", LOOKING, "Show a record with what belongs to it: lineage, parcels, reviews, quotes."),
+    "list": ("looking:list_records", LOOKING, "List records of a kind, by party and state."),
+    "members": ("looking:members", LOOKING, "List the organisations with their roles."),
+    "events": ("following:events", LOOKING, "What happened, in order; --follow waits for more."),
+    "notices": ("following:notices", LOOKING, "What an organisation was told."),
+    "accounts": ("money:accounts", LOOKING, "An organisation's accounts and what stands in them (资源账户)."),
+    "statement": ("money:statement", LOOKING, "What moved on an account, with running balances (对账单)."),
+    "board": ("market:board", LOOKING, "Published financings, quotes ranked by all-in cost (公示)."),
+    "result": ("transactions:result", LOOKING, "What became of a transaction."),
+    "check": ("checking:check", LOOKING, "Check the whole ledger: what must never happen has not happened."),
+    "import": ("importing:app", WORKING, "Bring a file of invoices in as receivables."),
+    "op": ("transactions:op", WORKING, "Run operations as they stand in a file."),
+    "tx": ("transactions:app", WORKING, "Transaction files: look, add signatures, hand in."),
+    "replay": ("transactions:replay", WORKING, "Hand in a file of signed transactions."),
+    "node": ("nodes:app", WORKING, "This machine's node: run, status, backup, snapshot, restore."),
+}
+"""The commands beside the operations: where each lives, its heading and its line in `tally --help`."""
+
+MIXED = {
+    "chain": {"init": ("chains:init", "Create a chain from a genesis file.")},
+    "key": {
+        "new": ("keys:new", "Make a key on this machine."),
+        "list": ("keys:list_keys", "List the keys on this machine."),
+        "show": ("keys:show", "Show one key and what it is on the ledger."),
+    },
+    "invoice": {"fingerprint": ("importing:fingerprint", "The keyed fingerprint of an invoice.")},
+    "financing": {
+        "seal": ("market:seal", "Make a sealed quote: hand in its commitment, keep its terms here."),
+        "reveal-sealed": ("market:reveal_sealed", "Reveal a quote that was sealed on this machine."),
+    },
+}
+"""Commands that work on this machine's side, listed with the operations of their concept."""
+
+ROOM = "tallystick.cli."
+
+
+def make_app(first: str = "") -> App:
+    """The command line. Where `first`, the first word typed, is one of `COMMANDS`, the operations are left out."""
+    app = App(
+        name="tally",
+        help=HELP,
+        help_epilogue=EXIT_CODES,
+        version=_version,
+        default_parameter=Parameter(negative=()),
+        result_action="return_value",
+    )
+    for name, (target, group, line) in COMMANDS.items():
+        app.command(ROOM + target, name=name, group=group, help=line)
+    if first not in COMMANDS:
+        _add_concepts(app)
+    return app
+
+
+def _add_concepts(app: App) -> None:
+    from tallystick.cli.operations import add_commands
+    from tallystick.cli.vocabulary import CONCEPTS as SAID
+    from tallystick.kernel.operations import OPERATIONS
+
+    groups: dict[str, App] = {}
+
+    def group(name: str, help_line: str) -> App:
+        if name not in groups:
+            groups[name] = App(name=name, help=help_line, group=CONCEPTS)
+            app.command(groups[name])
+            for verb, (target, line) in MIXED.get(name, {}).items():
+                groups[name].command(ROOM + target, name=verb, help=line)
+        return groups[name]
+
+    for name in MIXED:
+        group(name, SAID[name])
+    add_commands(group, OPERATIONS)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("tallystick")
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command; returns its exit code."""
+    output = Output(as_json="--json" in words)
+    try:
+        make_app(next(iter(words), ""))(list(words), exit_on_error=False)
+    except Stop as stop:
+        return stop.code
+    except CycloptsError:
+        return Exit.BAD_INPUT  # cyclopts has said it
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read has gone away
+        return Exit.OK
+    except (DecodeError, InvariantViolation, OSError, LookupError) as error:
+        return _failed(output, error)
+    return Exit.OK
+
+
+def _failed(output: Output, error: Exception) -> int:
+    """Say what went wrong and choose the exit code."""
+    code, details = _classified(error)
+    output.data({"outcome": "error", "error": str(error), "exit": code.value, "details": details})
+    output.problem(str(error), details=details)
+    return code
+
+
+def _classified(error: Exception) -> tuple[Exit, list[str]]:
+    """The exit code of a failure, and what else there is to say."""
+    from tallystick.node.failures import Failure, classify
+
+    failure = classify(error)
+    code = {
+        Failure.BAD_INPUT: Exit.BAD_INPUT,
+        Failure.OUT_OF_REACH: Exit.UNKNOWN,
+        Failure.DAMAGED: Exit.DAMAGED,
+    }[failure.kind]
+    return code, failure.details
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))

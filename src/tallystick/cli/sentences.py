@@ -1,0 +1,79 @@
+"""Events and refusals as sentences: names for ids, amounts with their currency, local times."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tallystick.cli.context import Desk
+from tallystick.wire.errors import DecodeError
+from tallystick.wire.instants import Instant
+from tallystick.wire.status import Status
+
+if TYPE_CHECKING:
+    from tallystick.kernel.core.events import Event
+    from tallystick.kernel.core.refusal import Fact
+    from tallystick.ledger.engine import PlacedEvent
+
+_AMOUNT = re.compile(r"\{(\w+)\} \{currency\}")
+_FIELD = re.compile(r"\{(\w+)\}")
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z", re.ASCII)
+
+
+def sentence(at: Desk, event: "Event") -> str:
+    """What a notice of `event` reads."""
+    from tallystick.kernel.core.events import KINDS
+
+    declared = KINDS.get(event.kind)
+    if declared is None:
+        return f"{event.kind}: {event.record}"
+    values: dict[str, Any] = {"record": event.record, **event.facts}
+    amounts = set(_AMOUNT.findall(declared.sentence))
+    currency = str(event.facts.get("currency", ""))
+
+    def word(found: "re.Match[str]") -> str:
+        name = found[1]
+        if name not in values:
+            return found[0]
+        if name in amounts and currency and _DIGITS.fullmatch(str(values[name])):
+            return at.amount(int(values[name]), currency)
+        return readable(at, values[name])
+
+    return _FIELD.sub(word, declared.sentence)
+
+
+def readable(at: Desk, value: "Fact") -> str:
+    """A fact as people read it: a member by name, an instant in the business zone."""
+    text = str(value)
+    if _INSTANT.fullmatch(text):
+        try:
+            return at.time(Instant.parse(text))
+        except DecodeError:
+            return text
+    return " or ".join(at.name(part) for part in text.split(" or "))
+
+
+def refusal_lines(at: Desk, status: Status, facts: "dict[str, Fact]") -> list[str]:
+    """Why something was refused: the meaning in words, then the facts."""
+    lines = [status.meaning]
+    if facts:
+        shown = (f"{name.replace('_', ' ')}: {readable(at, value)}" for name, value in facts.items())
+        lines.append(", ".join(shown))
+        if any(isinstance(value, str) and _DIGITS.fullmatch(value) for value in facts.values()):
+            lines.append("(amounts among the facts are in minor units)")
+    if status.is_transient:
+        lines.append("It may pass later by itself; a new transaction may then be accepted.")
+    return lines
+
+
+def event_json(placed: "PlacedEvent") -> dict[str, Any]:
+    """An event for programs: its place, its business time left to the block's header time, and its content."""
+    cursor = placed.cursor
+    event = placed.event
+    return {
+        "cursor": f"{cursor.height}/{cursor.index}/{cursor.number}",
+        "time": str(placed.time),
+        "kind": event.kind,
+        "record": event.record,
+        "audience": list(event.audience),
+        "facts": event.facts,
+    }

@@ -1,0 +1,337 @@
+"""From the words people type to the typed fields of an operation.
+
+A value is turned into the plain JSON that the operation's canonical bytes hold, field by field along its type, and then
+read by the kernel's own strict decoder. Amounts are decimals of their currency ("1234.50"), members go by name, files
+become anchors; nested values come as `key=value,...`, as JSON, or from a JSON or TOML file (`@FILE`).
+"""
+
+import datetime
+import json
+import re
+import tomllib
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import inspect
+
+from tallystick.kernel.core.fields import Anchor, Interval
+from tallystick.wire.amounts import RATE_SCALE, Rate, Units, units_of
+from tallystick.wire.errors import DecodeError
+from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS, Instant
+
+_ID = re.compile(r"\\A(?P<prefix>[a-z]{3}|\[a-z\]\{3\})_")
+_KEY = "{43}=\\Z"
+_RELATIVE = re.compile(r"\+(?P<count>[0-9]{1,6})(?P<unit>[mhd])", re.ASCII)
+_LOCAL = re.compile(r"(?P<day>[0-9-]{10})(?:[T ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII)
+_RATE = re.compile(r"(?P<whole>[0-9]{1,6})(?:\.(?P<part>[0-9]{1,6}))?%?", re.ASCII)
+_UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+
+
+class Surroundings(Protocol):
+    """What typed words are read against: a session's names, keys, files and days."""
+
+    def member_id(self, text: str) -> str: ...
+
+    def record_id(self, text: str) -> str: ...
+
+    def public_key(self, text: str) -> str: ...
+
+    def anchor(self, path: Path, kind: str) -> dict[str, Any]: ...
+
+    def minor_digits(self, currency: str) -> int: ...
+
+    def now(self) -> Instant: ...
+
+    def start_of(self, day: datetime.date) -> Instant: ...
+
+
+class Reader:
+    """Reads values along their types. `currency` decides the decimal places of amounts; "" means none is known."""
+
+    def __init__(self, around: Surroundings, currency: str = "") -> None:
+        self._around = around
+        self._currency = currency
+
+    def in_currency(self, currency: str) -> "Reader":
+        """The same reader for amounts of another currency."""
+        return Reader(self._around, currency)
+
+    def read(self, kind: inspect.Type, given: Any, where: str) -> Any:
+        """`given`, a word or an already structured value, as plain JSON of `kind`. Raises `DecodeError`."""
+        match kind:
+            case inspect.Metadata(type=inner):
+                return self.read(inner, given, where)
+            case inspect.UnionType():
+                return self._union(kind, given, where)
+            case inspect.StrType():
+                return self._text(kind, given, where)
+            case inspect.BoolType():
+                return _bool(given, where)
+            case inspect.IntType():
+                return _int(given, where)
+            case inspect.DateType():
+                return _date(given, where)
+            case inspect.EnumType(cls=cls):
+                return _choice(cls, given, where)
+            case inspect.CustomType(cls=cls):
+                return self._custom(cls, given, where)
+            case inspect.StructType(cls=cls):
+                return self._struct(kind, cls, given, where)
+            case inspect.VarTupleType(item_type=item):
+                return self._items(item, given, where)
+            case inspect.DictType():
+                return self._mapping(kind, given, where)
+            case _:
+                return given
+
+    def _union(self, kind: inspect.UnionType, given: Any, where: str) -> Any:
+        others = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        if given is None or (given == "none" and len(others) < len(kind.types)):
+            return None
+        if len(others) == 1:
+            return self.read(others[0], given, where)
+        return _guessed(given) if isinstance(given, str) else given
+
+    def _text(self, kind: inspect.StrType, given: Any, where: str) -> str:
+        if not isinstance(given, str):
+            raise DecodeError(f"text is expected, not {given!r}", where)
+        found = _ID.match(kind.pattern or "")
+        if found is not None:
+            return self._named(found["prefix"], given, where)
+        if (kind.pattern or "").endswith(_KEY):
+            return self._around.public_key(given)
+        return given
+
+    def _named(self, prefix: str, given: str, where: str) -> str:
+        try:
+            if prefix == "mbr":
+                return self._around.member_id(given)
+            return self._around.record_id(given)
+        except DecodeError as error:
+            if not error.where:
+                error.where = where
+            raise
+
+    def _custom(self, cls: type, given: Any, where: str) -> str:
+        if cls is Units:
+            return self._amount(given, where)
+        if cls is Rate:
+            return _rate(given, where)
+        if cls is Instant:
+            return str(self.instant(given, where))
+        raise DecodeError(f"no way to write a {cls.__name__}", where)
+
+    def _amount(self, given: Any, where: str) -> str:
+        if not self._currency:
+            raise DecodeError("the currency of this amount is not known; give --currency", where)
+        digits = self._around.minor_digits(self._currency)
+        text = str(given).replace(",", "") if isinstance(given, str) else str(given)
+        return str(units_of(text, digits, where))
+
+    def instant(self, given: Any, where: str) -> Instant:
+        """An instant as people write it: absolute, a day and time of the business zone, or from now."""
+        text = str(given)
+        relative = _RELATIVE.fullmatch(text)
+        if relative is not None:
+            return self._around.now().plus(int(relative["count"]) * _UNIT_MS[relative["unit"]])
+        local = _LOCAL.fullmatch(text)
+        if local is not None:
+            clock = [int(part) for part in (local["clock"] or "0:0").split(":")]
+            since = clock[0] * HOUR_MS + clock[1] * MINUTE_MS + (clock[2] if len(clock) > 2 else 0) * 1_000
+            return self._around.start_of(_day(local["day"], where)).plus(since)
+        try:
+            moment = datetime.datetime.fromisoformat(text)
+        except ValueError:
+            moment = datetime.datetime(1, 1, 1)  # noqa: DTZ001 - refused below
+        if moment.tzinfo is None:
+            what = "not an instant: 2026-11-22T08:00:00Z, a day and time of the business zone, or +3d, +2h, +30m"
+            raise DecodeError(f"{text[:40]!r} is {what}", where)
+        return Instant(round(moment.timestamp() * 1000))
+
+    def _struct(self, kind: inspect.StructType, cls: type, given: Any, where: str) -> Any:
+        if cls is Anchor and isinstance(given, str) and not given.startswith(("{", "@")) and "hash=" not in given:
+            return self._anchored(given, where)
+        if cls is Interval:
+            return _interval(given, where)
+        value = structured(given, where) if isinstance(given, str) else given
+        if not isinstance(value, dict):
+            raise DecodeError("key=value,... or JSON is expected", where)
+        fields = {field.encode_name: field.type for field in kind.fields}
+        inner = self.in_currency(value["currency"]) if isinstance(value.get("currency"), str) else self
+        for name in value:
+            if name not in fields:
+                raise DecodeError(f"there is no {name[:40]!r}; it has {', '.join(fields)}", where)
+        return {name: inner.read(fields[name], one, f"{where}.{name}") for name, one in value.items()}
+
+    def _anchored(self, given: str, where: str) -> Any:
+        """A file as it is, or KIND:FILE; without a kind the option's own name is it."""
+        kind, colon, rest = given.partition(":")
+        if colon and re.fullmatch(r"[a-z][a-z0-9_.-]{0,63}", kind) and not Path(given).exists():
+            return self._around.anchor(Path(rest), kind)
+        named = re.findall(r"[a-z_]+", where.replace("-", "_")) or ["document"]
+        return self._around.anchor(Path(given), named[-1].strip("_"))
+
+    def _items(self, item: inspect.Type, given: Any, where: str) -> list[Any]:
+        listed: list[Any] = []
+        for one in given if isinstance(given, list | tuple) else [given]:
+            value = structured(one, where) if isinstance(one, str) and one.startswith(("[", "@")) else one
+            listed.extend(value if isinstance(value, list) else [value])
+        if _is_word(item):
+            listed = [word for one in listed for word in (one.split(",") if isinstance(one, str) else [one]) if word]
+        return [self.read(item, one, f"{where}[{number}]") for number, one in enumerate(listed)]
+
+    def _mapping(self, kind: inspect.DictType, given: Any, where: str) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for one in given if isinstance(given, list | tuple) else [given]:
+            value = structured(one, where) if isinstance(one, str) else one
+            if not isinstance(value, dict):
+                raise DecodeError("key=value is expected", where)
+            merged.update(value)
+        return {name: self.read(kind.value_type, one, f"{where}.{name}") for name, one in merged.items()}
+
+
+def structured(text: str, where: str) -> Any:
+    """A nested value from JSON, from @FILE (JSON or TOML), or from key=value,..."""
+    if text.startswith("@"):
+        return _from_file(Path(text[1:]), where)
+    if text.startswith(("{", "[")):
+        return _from_json(text, where)
+    value: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, rest = part.partition("=")
+        if not equals:
+            raise DecodeError(f"{part[:60]!r} is not key=value (values with commas go in JSON)", where)
+        value[name.strip()] = rest.strip()
+    return value
+
+
+def _from_json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DecodeError(f"not JSON: {error}", where) from None
+
+
+def _from_file(path: Path, where: str) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DecodeError(f"{path} can't be read: {error}", where) from None
+    if path.suffix != ".toml":
+        return _from_json(text, f"{where}: {path}")
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DecodeError(f"not TOML: {error}", f"{where}: {path}") from None
+    return value["items"] if value.keys() == {"items"} else value
+
+
+def _is_word(kind: inspect.Type) -> bool:
+    """Whether a list of these may be typed as one word with commas."""
+    match kind:
+        case inspect.Metadata(type=inner):
+            return _is_word(inner)
+        case inspect.EnumType():
+            return True
+        case inspect.StrType(pattern=pattern, max_length=longest):
+            return pattern is not None and longest is None and "mbr" not in pattern
+        case _:
+            return False
+
+
+def _bool(given: Any, where: str) -> bool:
+    if isinstance(given, bool):
+        return given
+    if given in ("true", "yes"):
+        return True
+    if given in ("false", "no"):
+        return False
+    raise DecodeError(f"{str(given)[:40]!r} is neither yes nor no", where)
+
+
+def _int(given: Any, where: str) -> int:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,16}", given, re.ASCII):
+        return int(given)
+    raise DecodeError(f"{str(given)[:40]!r} is not a whole number", where)
+
+
+def _day(text: str, where: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise DecodeError(f"{text[:40]!r} is not a date like 2026-11-22", where) from None
+
+
+def _date(given: Any, where: str) -> str:
+    if isinstance(given, datetime.date):
+        return given.isoformat()
+    if not isinstance(given, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given, re.ASCII):
+        raise DecodeError(f"{str(given)[:40]!r} is not a date like 2026-11-22", where)
+    return _day(given, where).isoformat()
+
+
+def _choice(cls: type[Enum], given: Any, where: str) -> Any:
+    values = [one.value for one in cls]
+    word = given.lower().replace("-", "_") if isinstance(given, str) else given
+    for value in values:
+        if value in (word, given):
+            return value
+    raise DecodeError(f"{str(given)[:40]!r} is none of {', '.join(map(str, values))}", where)
+
+
+def _rate(given: Any, where: str) -> str:
+    found = _RATE.fullmatch(str(given).strip())
+    if found is None:
+        raise DecodeError(f"{str(given)[:40]!r} is not a rate in percent like 5.5 (at most six decimal places)", where)
+    return str(Rate(int(found["whole"]) * RATE_SCALE + int((found["part"] or "").ljust(6, "0"))))
+
+
+def _interval(given: Any, where: str) -> list[str]:
+    if isinstance(given, list) and len(given) == 2:
+        return [str(given[0]), str(given[1])]
+    first, dots, last = str(given).replace(",", "").partition("..")
+    if not dots:
+        raise DecodeError(
+            f"{str(given)[:40]!r} is not an interval of units like 1..500000 (tally show names them)", where
+        )
+    return [str(Units.parse(first, where)), str(Units.parse(last, where))]
+
+
+def _guessed(text: str) -> Any:
+    """A value of several possible kinds, as it looks: yes or no, a number, JSON, else text."""
+    if text in ("true", "yes", "false", "no"):
+        return text in ("true", "yes")
+    if re.fullmatch(r"0|[1-9][0-9]{0,15}", text, re.ASCII):
+        return int(text)
+    if text.startswith("["):
+        return _from_json(text, "")
+    return text
+
+
+def decoded(kind: type, value: dict[str, Any], option: "dict[str, str]") -> Any:
+    """The operation that `value` spells, by the kernel's decoder; its faults name the option."""
+    from tallystick.kernel.core import codec
+
+    try:
+        return codec.decoder(kind).decode(json.dumps(value, ensure_ascii=False))
+    except msgspec.DecodeError as error:
+        what, _, path = str(error).partition(" - at ")
+        field = re.match(r"`\$\.?([a-z_]*)(.*)`", path)
+        where = (option.get(field[1], field[1]) + field[2]) if field else ""
+        raise DecodeError(_plainly(what), where) from None
+    except DecodeError as error:
+        raise DecodeError(error.what, error.where) from None
+
+
+def _plainly(what: str) -> str:
+    """Msgspec's words for what clerks get wrong."""
+    missing = re.search(r"missing required field `([a-z_]+)`", what)
+    if missing:
+        return f"--{missing[1].replace('_', '-')} is missing"
+    if "matching regex" in what:
+        return "the value does not have the form that is expected here"
+    return what

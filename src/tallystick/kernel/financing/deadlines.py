@@ -1,0 +1,133 @@
+"""What a passed deadline or a suspension brings about, state by state (due work)."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from tallystick.kernel.core.events import Event, EventKind
+from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.step import Step
+from tallystick.kernel.financing.lifecycle import (
+    before_cutoff,
+    close_quotes,
+    drop_award,
+    end,
+    fail_settlement,
+    in_days,
+    open_quotes,
+    parties_of,
+)
+from tallystick.kernel.financing.records import Financing, FinancingState, NonReveal, QuoteState, Verdict
+from tallystick.kernel.financing.settlement import check_passable, complete, open_dispute
+from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.membership.business import on_suspended
+from tallystick.wire.errors import InvariantViolation
+
+REVEAL_OPENED = EventKind("financing.reveal_opened", "The {quotes} sealed quotes of {record} open until {reveal_by}.")
+NOT_REVEALED = EventKind(
+    "financing.not_revealed", "{funder} left its sealed quote for {record} unrevealed, as {count} times in all."
+)
+LAPSED = EventKind("financing.lapsed", "The remaining quotes for {record} lapsed; it stays unsettled.")
+
+
+def pass_deadline(step: Step, record: Record) -> Iterator[Event]:
+    """Carry out the outcome that the present state's window ends with."""
+    financing = step.get(Financing, record.id)
+    match financing.state:
+        case FinancingState.REQUESTED:
+            yield from end(step, financing, FinancingState.EXPIRED, "not_published")
+        case FinancingState.PUBLISHED:
+            yield from _close(step, financing)
+        case FinancingState.REVEALING:
+            yield from _end_reveal(step, financing)
+        case FinancingState.QUOTED:
+            yield from end(step, financing, FinancingState.EXPIRED, "not_awarded")
+        case FinancingState.AWARDED:
+            yield from end(step, financing, FinancingState.EXPIRED, "client_did_not_sign")
+        case FinancingState.CLIENT_SIGNED:
+            yield from drop_award(step, financing, "funder_did_not_sign")
+        case FinancingState.APPROVED | FinancingState.REGISTERED:
+            yield from fail_settlement(step, financing, "not_paid")
+        case FinancingState.PAID:
+            yield open_dispute(step, financing, "silence")
+        case FinancingState.DISPUTED:
+            yield from _without_ruling(step, financing)
+        case FinancingState.SETTLEMENT_FAILED:
+            step.put(replace(financing, deadline=None))
+            yield LAPSED(financing.id, parties_of(financing))
+        case (
+            FinancingState.UNDER_REVIEW
+            | FinancingState.SETTLED
+            | FinancingState.WITHDRAWN
+            | FinancingState.NO_QUOTES
+            | FinancingState.EXPIRED
+            | FinancingState.REFUSED
+        ):
+            raise InvariantViolation(f"{financing.id} is {financing.state.value} and has no deadline")
+        case _:
+            assert_never(financing.state)
+
+
+def _close(step: Step, financing: Financing) -> Iterator[Event]:
+    """No more quotes are taken; sealed ones are revealed next."""
+    sealed = [quote for quote in financing.quotes if quote.state is QuoteState.SEALED]
+    if not sealed or step.now > financing.last_at:
+        yield from close_quotes(step, financing)
+        return
+    until = before_cutoff(financing, in_days(step, policies(step).reveal_days))
+    step.put(replace(financing, state=FinancingState.REVEALING, deadline=until))
+    yield REVEAL_OPENED(financing.id, parties_of(financing), quotes=len(sealed), reveal_by=until)
+
+
+def _end_reveal(step: Step, financing: Financing) -> Iterator[Event]:
+    """Whoever did not reveal is out, and it is counted."""
+    quotes = []
+    for quote in financing.quotes:
+        if quote.state is not QuoteState.SEALED:
+            quotes.append(quote)
+            continue
+        quotes.append(replace(quote, state=QuoteState.UNREVEALED))
+        before = step.find(NonReveal, quote.funder)
+        count = 1 if before is None else before.count + 1
+        step.put(NonReveal(id=quote.funder, count=count))
+        yield NOT_REVEALED(financing.id, (financing.client, quote.funder), funder=quote.funder, count=count)
+    yield from close_quotes(step, replace(financing, quotes=tuple(quotes)))
+
+
+def _without_ruling(step: Step, financing: Financing) -> Iterator[Event]:
+    """Nobody ruled: what the contract states for that case, if the parcel can still pass."""
+    stated = Verdict.UNLOCK if financing.contract is None else financing.contract.without_ruling
+    if stated is Verdict.HAND_ON and check_passable(step, financing) is None:
+        yield from complete(step, financing)
+    else:
+        yield from fail_settlement(step, financing, "no_ruling")
+
+
+def suspend(step: Step, record: Record, member: str) -> Iterator[Event]:
+    """End what a suspended member asked or offered and nobody is bound by; its reviews are refused by themselves."""
+    financing = step.get(Financing, record.id)
+    if financing.is_bound or financing.deadline is None:
+        return
+    if member == financing.client:
+        if financing.state is FinancingState.SETTLEMENT_FAILED:
+            step.put(replace(financing, deadline=None))
+            yield LAPSED(financing.id, parties_of(financing))
+        else:
+            yield from end(step, financing, FinancingState.WITHDRAWN, "party_suspended")
+        return
+    quote = financing.quote_of(member)
+    if quote is None:
+        return
+    if quote.state is QuoteState.AWARDED:
+        yield from drop_award(step, financing, "party_suspended")
+        return
+    quotes = tuple(replace(one, state=QuoteState.OUT) if one.id == quote.id else one for one in financing.quotes)
+    financing = replace(financing, quotes=quotes)
+    if financing.state is FinancingState.QUOTED and not open_quotes(step, financing):
+        yield from end(step, financing, FinancingState.NO_QUOTES, "party_suspended")
+    else:
+        step.put(financing)
+
+
+on_suspended("financing", suspend)

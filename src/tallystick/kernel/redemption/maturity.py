@@ -1,0 +1,208 @@
+"""The due date: payment at its opening and again on each funding, and what is overdue after grace (DOMAIN section 2).
+
+Each receivable is a piece of due work of its own, so one that can't be paid is skipped and never stops the others.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from tallystick.kernel.accounts import book
+from tallystick.kernel.accounts.records import Balance
+from tallystick.kernel.calendar.days import end_of
+from tallystick.kernel.core.events import Event, EventKind
+from tallystick.kernel.core.fields import Interval
+from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.refusal import Refusal
+from tallystick.kernel.core.step import Step
+from tallystick.kernel.governance.policies import Shortfall, policies
+from tallystick.kernel.law.facts import FundsFacts
+from tallystick.kernel.law.judge import judge_funds
+from tallystick.kernel.membership.business import on_insolvent, on_succeeded, rename
+from tallystick.kernel.membership.rules import is_insolvent
+from tallystick.kernel.receivables.parcels import live_parcels
+from tallystick.kernel.receivables.records import Receivable, ReceivableState
+from tallystick.kernel.redemption.late import fixed_claims
+from tallystick.kernel.redemption.paying import Part, Purse, length_of, live_parts, pay, purses, spread
+from tallystick.kernel.redemption.records import Redemption
+from tallystick.kernel.redemption.shares import put_redemption, redemption_of
+from tallystick.wire.amounts import ZERO
+from tallystick.wire.errors import InvariantViolation
+
+RETRIES = 50
+
+UNPAID = EventKind("receivable.unpaid", "Receivable {record} fell due and {left} {currency} are not paid ({reason}).")
+OVERDUE = EventKind(
+    "receivable.overdue", "Receivable {record} is overdue with {left} {currency}; {debtor} is in arrears."
+)
+FELL_DUE = EventKind("receivable.fell_due", "Receivable {record} fell due as {debtor} is insolvent.")
+
+
+def pay_maturity(step: Step, record: Record) -> Iterator[Event]:
+    """Due work at the opening of the moved due date: pay all, or wait for money."""
+    receivable = _receivable(record)
+    if not receivable.is_owed:
+        step.put(replace(receivable, pay_at=None))
+        return
+    if is_insolvent(step, receivable.debtor):
+        step.put(replace(receivable, pay_at=None))
+        yield _unpaid(receivable, "insolvent")
+        return
+    yield from _attempt(step, replace(receivable, pay_at=None), redemption_of(step, receivable))
+    left = step.get(Receivable, receivable.id)
+    row = redemption_of(step, left)
+    if left.is_owed and live_parts(step, left, _kept_out(row)):
+        put_redemption(step, replace(row, unpaid=True))
+        _await_funding(step, left.debtor, left.currency)
+        yield _unpaid(left, "funds")
+
+
+def _await_funding(step: Step, debtor: str, currency: str) -> None:
+    """Have each of the debtor's accounts try again whenever money comes into it."""
+    for account in book.open_accounts(step, debtor, currency):
+        step.put(replace(step.get(Balance, account.ledger_account), owes=True))
+
+
+def pay_on_funding(step: Step, record: Record) -> Iterator[Event]:
+    """Due work of an account into which money came while its owner owes: try again, oldest due date first.
+
+    A round goes over all of it in batches; a receivable that still can't be paid is passed over.
+    """
+    if not isinstance(record, Balance) or record.owner is None:
+        raise InvariantViolation(f"{record.key} is no account")
+    owner, prefix = record.owner, f"unpaid/{record.owner}/{record.currency}/"
+    start = record.retry_after + "\x00" if record.retry_after else prefix
+    rows = step.overlay.index_range(start, prefix + "\x7f")
+    batch = [row for row, _ in zip(rows, range(RETRIES), strict=False)]
+    if not is_insolvent(step, owner):
+        for row in batch:
+            found = step.at("/".join(row.split("/")[4:]))
+            if isinstance(found, Redemption):
+                yield from _attempt(step, step.get(Receivable, found.id), found)
+                _settle_unpaid(step, found.id)
+    now = step.get(Balance, record.id)
+    more = len(batch) == RETRIES
+    left = next(iter(step.index_range(prefix)), None) is not None
+    step.put(
+        replace(
+            now,
+            owes=left,
+            retry_at=step.now.plus(1) if more else None,
+            retry_after=batch[-1] if more else "",
+        )
+    )
+
+
+def _settle_unpaid(step: Step, receivable_id: str) -> None:
+    """After a try: what has nothing payable left is not tried again."""
+    receivable = step.get(Receivable, receivable_id)
+    row = step.find(Redemption, receivable_id)
+    if row is not None and row.unpaid:
+        waits = receivable.is_owed and bool(live_parts(step, receivable, _kept_out(row)))
+        put_redemption(step, replace(row, unpaid=waits))
+
+
+def _attempt(step: Step, receivable: Receivable, row: Redemption) -> Iterator[Event]:
+    """Pay all that is payable out of one custodian's money, or what the policy lets be paid of it, or nothing.
+
+    Writes the receivable in any case.
+    """
+    parts = live_parts(step, receivable, _kept_out(row))
+    chosen = _choose(step, receivable, row, parts) if parts else None
+    if chosen is None:
+        step.put(receivable)
+        return
+    yield from pay(step, receivable, row, *chosen)
+
+
+def _choose(
+    step: Step, receivable: Receivable, row: Redemption, parts: tuple[Part, ...]
+) -> tuple[tuple[Part, ...], Purse] | None:
+    needed = length_of(parts)
+    usable = [purse for purse in purses(step, receivable, row) if _is_lawful(step, receivable, parts, purse)]
+    for purse in usable:
+        if purse.available >= needed:
+            return parts, purse
+    if policies(step).shortfall is Shortfall.PRO_RATA and usable:
+        fullest = max(usable, key=lambda purse: purse.available)
+        if fullest.available >= len(parts):
+            return spread(parts, fullest.available), fullest
+    return None
+
+
+def _is_lawful(step: Step, receivable: Receivable, parts: tuple[Part, ...], purse: Purse) -> bool:
+    facts = FundsFacts(
+        payer=receivable.debtor,
+        payee=parts[0].parcel.holder,
+        currency=receivable.currency,
+        custodian=purse.custodian,
+    )
+    return not isinstance(judge_funds(step, facts), Refusal)
+
+
+def _kept_out(row: Redemption) -> tuple[Interval, ...]:
+    """Units for which no account is debited by itself: a bank payment of them is awaited or disputed."""
+    return (*row.awaited, *row.disputed)
+
+
+def mark_overdue(step: Step, record: Record) -> Iterator[Event]:
+    """Due work after the end of the moved due date and grace: the receivable is overdue, its debtor in arrears.
+
+    While holders still have time to confirm a bank payment of all that is left, it waits for them.
+    """
+    receivable = _receivable(record)
+    if receivable.state not in (ReceivableState.VALID, ReceivableState.REDEEMING):
+        step.put(replace(receivable, overdue_at=None))
+        return
+    row = redemption_of(step, receivable)
+    if row.bank is not None and not live_parts(step, receivable, row.awaited):
+        step.put(replace(receivable, overdue_at=row.bank.deadline))
+        return
+    step.put(replace(receivable, state=ReceivableState.OVERDUE, pay_at=None, overdue_at=None))
+    put_redemption(step, replace(row, dishonoured_at=step.now))
+    holders = tuple(parcel.holder for parcel in live_parcels(step, receivable))
+    yield OVERDUE(
+        receivable.id,
+        (receivable.debtor, receivable.creditor, *holders),
+        debtor=receivable.debtor,
+        left=receivable.outstanding,
+        currency=receivable.currency,
+    )
+    yield from fixed_claims(step, receivable, holders)
+
+
+def fall_due(step: Step, record: Record, member: str) -> Iterator[Event]:
+    """The debtor is insolvent: its debt falls due today and is overdue at the day's end; nothing is paid by itself."""
+    receivable = _receivable(record)
+    if receivable.debtor != member or receivable.overdue_at is None:
+        return
+    day_end = end_of(step.overlay, step.today)
+    step.put(replace(receivable, pay_at=None, cutoff_at=None, overdue_at=min(receivable.overdue_at, day_end)))
+    holders = tuple(parcel.holder for parcel in live_parcels(step, receivable))
+    yield FELL_DUE(receivable.id, (member, receivable.creditor, *holders), debtor=member)
+
+
+def _pass_redemption(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    yield from rename(step, record, member, successor)
+    if isinstance(record, Redemption) and record.debtor == member and record.unpaid:
+        _await_funding(step, successor, record.currency)
+
+
+on_insolvent("receivable", fall_due)
+on_succeeded("redemption", _pass_redemption)
+
+
+def _unpaid(receivable: Receivable, reason: str) -> Event:
+    return UNPAID(
+        receivable.id,
+        (receivable.debtor, receivable.creditor),
+        left=receivable.outstanding if receivable.is_owed else ZERO,
+        currency=receivable.currency,
+        reason=reason,
+    )
+
+
+def _receivable(record: Record) -> Receivable:
+    if not isinstance(record, Receivable):
+        raise InvariantViolation(f"{record.key} is no receivable")
+    return record

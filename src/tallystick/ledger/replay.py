@@ -1,0 +1,93 @@
+"""Executing an archived block again and holding it to what it states; for catching up, and for whoever checks a ledger.
+
+Checked, in this order: the header continues the chain and covers these transactions; the commit is signed by the
+validators; each transaction is well formed, signed and let in; results, events, due work and roots are those archived.
+"""
+
+from tallystick.kernel.core.refusal import Refusal
+from tallystick.kernel.transaction import read
+from tallystick.ledger.archive import NS_PER_MS, ArchivedBlock
+from tallystick.ledger.execution import BlockExecution, Done, ExecutedBlock
+from tallystick.ledger.opening import Opened
+from tallystick.proof import comet
+from tallystick.wire.errors import DecodeError
+from tallystick.wire.instants import Instant
+from tallystick.wire.keys import verifies
+
+
+def replay_block(opened: Opened, validators: comet.ValidatorSet, block: ArchivedBlock) -> ExecutedBlock:
+    """Execute `block` on the ledger's present state. Raises `DecodeError` naming the block and what differs.
+
+    Changes nothing; the caller writes the batch.
+    """
+    where = f"block {block.header.height}"
+    _check_header(opened, validators, block, where)
+    execution = BlockExecution(
+        opened.state,
+        opened.archive,
+        opened.tree,
+        opened.chain,
+        opened.roots,
+        block.header.height,
+        Instant(block.header.time // NS_PER_MS),
+    )
+    for index, raw in enumerate(block.transactions):
+        transaction = read(raw)
+        done = transaction if isinstance(transaction, Refusal) else execution.add(transaction)
+        if isinstance(done, Refusal):
+            raise DecodeError(f"transaction {index} is refused at the door: {done.status.label}", where)
+        if not isinstance(done, Done):
+            raise DecodeError(f"transaction {index} was ordered before, at {done.receipt.height}", where)
+    executed = execution.finish()
+    _check_outcome(block, executed, where)
+    return executed
+
+
+def _check_header(opened: Opened, validators: comet.ValidatorSet, block: ArchivedBlock, where: str) -> None:
+    header, tip = block.header, opened.tip
+    expected: tuple[tuple[str, object, object], ...] = (
+        ("chain id", header.chain_id, opened.chain.chain_id),
+        ("height", header.height, tip.height + 1),
+        ("last block id", header.last_block_id, tip.block_id or comet.BlockId()),
+        ("last commit hash", header.last_commit_hash, tip.commit_hash or comet.NO_COMMIT_HASH),
+        ("last results hash", header.last_results_hash, tip.results_hash or comet.NO_RESULTS_HASH),
+        ("app hash", header.app_hash, opened.roots.app_hash),
+        ("validators hash", header.validators_hash, validators.hash()),
+        ("data hash", header.data_hash, comet.data_hash(block.transactions)),
+        ("committed height", block.commit.height, header.height),
+        ("committed block", block.commit.block_id.hash, header.hash()),
+        ("number of signatures", len(block.commit.signatures), len(validators.validators)),
+    )
+    for name, stated, computed in expected:
+        if stated != computed:
+            raise DecodeError(f"its {name} is not the one that follows from the blocks before it", where)
+    if header.time <= tip.time_ns:
+        raise DecodeError("its time is not after the block before it", where)
+    _check_signatures(validators, block, where)
+
+
+def _check_signatures(validators: comet.ValidatorSet, block: ArchivedBlock, where: str) -> None:
+    """Over two thirds of the power signed this block."""
+    signed = 0
+    for index, (validator, vote) in enumerate(zip(validators.validators, block.commit.signatures, strict=True)):
+        if vote.flag is not comet.BlockIdFlag.COMMIT:
+            continue
+        message = block.commit.vote_sign_bytes(block.header.chain_id, index)
+        if vote.validator_address != validator.address or not verifies(validator.public_key, message, vote.signature):
+            raise DecodeError("its commit holds a signature that does not verify", where)
+        signed += validator.power
+    if signed * 3 <= validators.total_power * 2:
+        raise DecodeError("its commit is not signed by over two thirds of the validators", where)
+
+
+def _check_outcome(block: ArchivedBlock, executed: ExecutedBlock, where: str) -> None:
+    expected: tuple[tuple[str, object, object], ...] = (
+        ("results", list(zip(block.codes, block.data, strict=False)), executed.results),
+        ("number of results", (len(block.codes), len(block.data)), (len(executed.done), len(executed.done))),
+        ("events", block.events, [done.events for done in executed.done]),
+        ("due work", block.due_events, executed.due_events),
+        ("state root and receipts root", block.roots, (executed.roots.state, executed.roots.receipts)),
+    )
+    for name, archived, computed in expected:
+        if archived != computed:
+            raise DecodeError(f"executing it again gives other {name} than were archived", where)

@@ -1,0 +1,87 @@
+"""The engines that the suite holds to the contract, each behind the same few handles.
+
+An engine joins the suite with one class here: `open` starts it on the ledger of `home`, `engine` is the contract's side
+that tests talk to, `another_client` gives one more such side, `close` stops it.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from tallystick.ledger.engine import Engine
+from tallystick.ledger.engines.embedded import EmbeddedEngine
+from tallystick.ledger.signing_guard import SigningGuard
+from tallystick.ledger.socket_client import EngineClient
+from tallystick.ledger.socket_server import EngineServer
+from tallystick.ledger.store import RocksStore
+from tests.support.ledger import NODE_KEY, Consortium, OwnClock, genesis
+
+
+class Running(Protocol):
+    """An engine at work on a ledger of its own."""
+
+    home: Path
+    clock: OwnClock
+    consortium: Consortium
+    engine: Engine
+
+    def open(self) -> None: ...
+
+    def another_client(self) -> Engine: ...
+
+    def close(self) -> None: ...
+
+
+class Embedded:
+    """The embedded engine in this process."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.clock = OwnClock()
+        self.consortium = Consortium()
+        self.open()
+
+    def open(self) -> None:
+        store = RocksStore(self.home / "ledger")
+        try:
+            self.engine: Engine = EmbeddedEngine(
+                store, NODE_KEY, genesis(), self.clock, SigningGuard(self.home / "signed")
+            )
+        except ValueError:
+            store.close()
+            raise
+
+    def another_client(self) -> Engine:
+        return self.engine
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+class OverSocket(Embedded):
+    """The embedded engine through its local socket, as commands and API workers reach it."""
+
+    def open(self) -> None:
+        super().open()
+        self._behind = self.engine
+        self._directory = tempfile.TemporaryDirectory(prefix="tally-")  # a socket's path must be short
+        self._path = Path(self._directory.name) / "engine.sock"
+        self._server = EngineServer(self._behind, self._path)
+        self._server.start()
+        self._clients: list[EngineClient] = []
+        self.engine = self.another_client()
+
+    def another_client(self) -> Engine:
+        client = EngineClient(self._path)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        self._server.close()
+        self._behind.close()
+        self._directory.cleanup()
+
+
+ENGINES = {"embedded": Embedded, "socket": OverSocket}

@@ -1,0 +1,126 @@
+"""Time and rest: due work comes at its time without traffic, an idle chain stands still, clocks that lie are noticed."""
+
+import time
+
+from tallystick.kernel.governance.operations import AdvanceClock
+from tallystick.kernel.membership.records import Member, MemberState
+from tallystick.ledger.engine import Committed, Cursor, Unknown
+from tallystick.wire.ids import record_id
+from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS, Instant
+from tallystick.wire.status import Status
+from tests.conformance.chain import check_chain, idle_height
+from tests.conformance.engines import Running
+from tests.support.ledger import CHAIN_ID
+from tests.support.members import application, key_of
+
+REVIEW_DAYS = 10
+
+
+def apply_for_membership(running: Running) -> str:
+    """Leave an application under review; nobody decides it. Returns the applicant's id."""
+    raw = running.consortium.sign(application("newcomer"), name="apply", keys=(key_of("newcomer"),))
+    done = running.engine.submit(raw)
+    assert isinstance(done, Committed)
+    assert done.status is Status.OK, done
+    return record_id("mbr", CHAIN_ID, running.consortium.ids["mill"], "apply", 0)
+
+
+def advance_to(running: Running, instant: Instant) -> None:
+    done = running.engine.submit(running.consortium.sign(AdvanceClock(to=instant), by="governor"))
+    assert isinstance(done, Committed)
+    assert done.status is Status.OK, done
+    running.consortium.now = instant
+
+
+def state_of(running: Running, member: str) -> MemberState:
+    row = running.engine.query(f"member/{member}").record
+    assert isinstance(row, Member)
+    return row.state
+
+
+def until_expired(running: Running, member: str) -> None:
+    until = time.monotonic() + 20
+    while state_of(running, member) is MemberState.APPLIED:
+        assert time.monotonic() < until, "the review's deadline passed and nothing happened"
+        time.sleep(0.05)
+    assert state_of(running, member) is MemberState.EXPIRED
+
+
+def test_due_work_is_done_at_its_time_without_traffic(running: Running) -> None:
+    before = running.engine.health().time
+    newcomer = apply_for_membership(running)
+    deadline = running.engine.light_block(running.engine.health().height).header.time // 1_000_000
+    advance_to(running, Instant(deadline).plus(REVIEW_DAYS * DAY_MS - 1_500))
+    assert state_of(running, newcomer) is MemberState.APPLIED
+    until_expired(running, newcomer)
+    told = [placed for placed in running.engine.events(Cursor()) if newcomer in placed.event.audience]
+    assert told[-1].cursor.index == 0, "due work stands at block start"
+    assert told[-1].time > before
+    check_chain(running.engine)
+
+
+def test_due_work_that_fell_due_while_nobody_was_there_is_done_on_opening(running: Running) -> None:
+    newcomer = apply_for_membership(running)
+    now = running.engine.health().time
+    advance_to(running, now.plus(REVIEW_DAYS * DAY_MS - MINUTE_MS))
+    running.close()
+    running.clock.jump(HOUR_MS)
+    running.open()
+    until_expired(running, newcomer)
+
+
+def test_an_idle_chain_does_not_grow(running: Running) -> None:
+    running.engine.submit(running.consortium.anchoring("last"))
+    height = idle_height(running.engine)
+    app_hash = running.engine.health().app_hash
+    time.sleep(1.7)
+    assert running.engine.health().height == height
+    running.close()
+    running.open()
+    time.sleep(1.2)
+    assert (running.engine.health().height, running.engine.health().app_hash) == (height, app_hash)
+
+
+def test_one_block_proves_the_last_one_when_idle(running: Running) -> None:
+    done = running.engine.submit(running.consortium.anchoring("last"))
+    assert isinstance(done, Committed)
+    assert idle_height(running.engine) == done.height + 1
+    assert running.engine.transactions(done.height + 1) == []
+
+
+def test_closing_seals_the_block_that_proves_the_last_one(running: Running) -> None:
+    done = running.engine.submit(running.consortium.anchoring("last"))
+    assert isinstance(done, Committed)
+    running.close()
+    running.open()
+    assert running.engine.prove("protocol/chain").height == done.height
+
+
+def test_after_a_jump_of_the_clock_nothing_is_ordered(running: Running) -> None:
+    """Neither way: deadlines of months could pass on a typing error."""
+    raw = running.consortium.anchoring("before")
+    assert isinstance(running.engine.submit(raw), Committed)
+    height = idle_height(running.engine)
+    running.clock.jump(DAY_MS)
+    refused = running.engine.submit(running.consortium.anchoring("jumped"))
+    assert isinstance(refused, Unknown)
+    assert "clock" in refused.reason
+    assert "clock" in running.engine.health().problem
+    assert running.engine.health().height == height
+    running.clock.jump(-DAY_MS)
+    until = time.monotonic() + 10
+    while running.engine.health().problem:
+        assert time.monotonic() < until, "the clock is right again and the engine does not see it"
+        time.sleep(0.05)
+    assert isinstance(running.engine.submit(running.consortium.anchoring("after")), Committed)
+
+
+def test_a_clock_that_was_set_back_a_little_does_not_turn_time_back(running: Running) -> None:
+    first = running.engine.submit(running.consortium.anchoring("before"))
+    before = running.engine.health().time
+    running.clock.jump(-5 * MINUTE_MS)
+    second = running.engine.submit(running.consortium.anchoring("after"))
+    assert isinstance(first, Committed)
+    assert isinstance(second, Committed)
+    assert running.engine.health().time > before
+    check_chain(running.engine)

@@ -1,0 +1,1 @@
+"""The independent auditor's models: money, holdings, invoices, entitlement, lifecycles. None of the kernel's code."""

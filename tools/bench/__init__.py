@@ -1,0 +1,1 @@
+"""Measurements of the embedded engine: `make bench` (docs/performance.md says what the figures mean)."""
