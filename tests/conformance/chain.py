@@ -2,10 +2,11 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
 
 from tallystick.kernel import machine
 from tallystick.kernel.core import codec
-from tallystick.ledger.engine import Cursor, Engine, NotYet, StateProof
+from tallystick.ledger.engine import Cursor, Engine, NotYet, PlacedEvent, StateProof
 from tallystick.proof import comet
 from tallystick.proof.state_proof import app_hash, key_hash, proof_holds, value_hash
 from tallystick.wire import envelope
@@ -70,12 +71,20 @@ def check_chain(engine: Engine, first: int = 1) -> int:
     return last
 
 
+def _events_at(engine: Engine, height: int) -> Iterator[PlacedEvent]:
+    after = Cursor(height)
+    while part := engine.events(after, 500):
+        for placed in part:
+            if placed.cursor.height != height:
+                return
+            yield placed
+        after = part[-1].cursor
+
+
 def _results(engine: Engine, height: int) -> list[tuple[int, bytes]]:
     """(code, data) of a block's transactions, from results and events."""
     events: dict[int, list[object]] = {}
-    for placed in engine.events(Cursor(height, 0, 0), 100_000):
-        if placed.cursor.height != height:
-            break
+    for placed in _events_at(engine, height):
         events.setdefault(placed.cursor.index, []).append(placed.event)
     found = []
     for index, raw in enumerate(engine.transactions(height)):

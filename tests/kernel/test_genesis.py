@@ -201,7 +201,7 @@ ZONE = GENESIS.zone
             {"packs": (msgspec.structs.replace(PACK, rules=(msgspec.structs.replace(RULE, figures={}),)),)},
             "packs[0].rules",
         ),
-        ({"reference_rates": (LPR, LPR)}, "rates"),
+        ({"reference_rates": (LPR, LPR)}, "reference_rates"),
         ({"reference_rates": (msgspec.structs.replace(LPR, values=LPR.values * 2),)}, "reference_rates[0]"),
         ({"members": GENESIS.members[:2]}, "members"),
         ({"policies": Policies(auditors_needed=2)}, "members"),

@@ -17,7 +17,7 @@ from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS
 
 HOSTILE_SHARE = 0.12
 REPLAY_SHARE = 0.04
-SETTING_UP_STEPS = 60
+SETTING_UP_STEPS = 20
 
 
 @dataclass
@@ -67,6 +67,7 @@ def simulate(seed: int, steps: int, sweep_every: int = 10) -> Report:
 
 
 def _run(town: Town, rng: random.Random, steps: int) -> None:
+    money.open_first_accounts(town)
     weighted = [(weight, name) for name, (weight, _) in sorted(ACTIONS.items())]
     names = [name for _, name in weighted]
     weights = [weight for weight, _ in weighted]
@@ -105,17 +106,18 @@ def _pause(town: Town, rng: random.Random) -> int:
         due = town.next_due()
         if due is not None:
             return max(int(due) - int(town.now) + rng.choice((-1, 0, 1)), 1)
-    if kind < 0.09:
+    if kind < 0.08:
         return rng.randrange(HOUR_MS, DAY_MS)
-    if kind < 0.115:
+    if kind < 0.102:
         return rng.randrange(DAY_MS, 5 * DAY_MS)
-    if kind < 0.117:
+    if kind < 0.104:
         return rng.randrange(10 * DAY_MS, 40 * DAY_MS)
-    return rng.randrange(1, 12 * MINUTE_MS)
+    return rng.randrange(1, 4 * MINUTE_MS)
 
 
 def _close(town: Town) -> None:
     """The last step: due work to the end of what is near, everything swept, and the chain closed."""
+    town.pause = 1
     town.block(45 * DAY_MS, [])
     for _ in range(5):
         town.block(1, [])

@@ -52,7 +52,7 @@ class Auditor:
         self.invoices.observe(seen, self.rows)
         trade.check_financings(seen, self.rows, before)
         trade.check_rankings(seen, self.rows)
-        trade.check_payments(seen, self.rows, self.money.owners)
+        trade.check_payments(seen, self.rows, self.money.owners, self.holdings.retired)
 
     def _once(self, seen: Seen) -> None:
         """A transaction id takes effect once; a refused one never does."""

@@ -87,7 +87,7 @@ def market(face: int = MILLION, **fields: Any) -> Market:
 
 
 def give_account(world: World, custodian: str, owner: str, units: int, currency: str = "CNY") -> str:
-    """An open account with money in it, booked against the bank mirror. Returns its ledger account."""
+    """An open account with exactly `units` in it, booked against the bank mirror. Returns its ledger account."""
     account = Account(
         id=record_id("acc", CHAIN_ID, "scene", f"{custodian} {owner} {currency}", 0),
         owner=owner,
@@ -96,17 +96,18 @@ def give_account(world: World, custodian: str, owner: str, units: int, currency:
         state=AccountState.OPEN,
     )
     known = world.state.rows.get(f"{AccountsOf.table}/{owner}/{currency}")
-    listed = known.accounts if isinstance(known, AccountsOf) else ()
+    listed = (
+        tuple(each for each in known.accounts if each.account != account.id) if isinstance(known, AccountsOf) else ()
+    )
     mirror = world.state.rows.get(f"{Balance.table}/bank/{custodian}/{currency}")
     mirrored = mirror.units if isinstance(mirror, Balance) else ZERO
+    before = world.state.rows.get(f"{Balance.table}/{account.ledger_account}")
+    if isinstance(before, Balance):
+        mirrored -= before.units
     world.put(
         account,
-        AccountsOf(
-            id=f"{owner}/{currency}", accounts=(*listed, OpenAccount(custodian=custodian, account=account.id))
-        ),
-        Balance(
-            id=account.ledger_account, custodian=custodian, currency=currency, owner=owner, units=Units(units)
-        ),
+        AccountsOf(id=f"{owner}/{currency}", accounts=(*listed, OpenAccount(custodian=custodian, account=account.id))),
+        Balance(id=account.ledger_account, custodian=custodian, currency=currency, owner=owner, units=Units(units)),
         Balance(id=f"bank/{custodian}/{currency}", custodian=custodian, currency=currency, units=mirrored + units),
     )
     return account.ledger_account

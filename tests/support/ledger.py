@@ -89,7 +89,9 @@ class Consortium:
     def anchoring(self, content: str, by: str = "mill", name: str = "", **fields: object) -> bytes:
         """A transaction that anchors a document, accepted unless `earlier` names one that isn't there."""
         earlier = fields.pop("earlier", None)
-        operation = AnchorDocument(anchor=anchor("note", content), earlier=earlier if isinstance(earlier, str) else None)
+        operation = AnchorDocument(
+            anchor=anchor("note", content), earlier=earlier if isinstance(earlier, str) else None
+        )
         return self.sign(operation, by=by, name=name, **fields)  # type: ignore[arg-type]
 
     def document_id(self, name: str, by: str = "mill") -> str:

@@ -46,12 +46,13 @@ class MemoryState:
         return key not in self.full
 
     def commit(self, overlay: Overlay) -> None:
+        changes = overlay.index_changes()  # against what stands here before
         for key, record in overlay.records.items():
             if record is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = record
-        for row, present in overlay.index.items():
+        for row, present in changes.items():
             position = bisect_left(self.index, row)
             stands = position < len(self.index) and self.index[position] == row
             if present and not stands:

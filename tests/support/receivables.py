@@ -10,7 +10,7 @@ from tallystick.kernel.core.fields import Anchor, Interval
 from tallystick.kernel.law.records import Adoption, Effect, LawBook, LawPack, Matter, Rule
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.issue import ConfirmReceivable, RequestReceivable
-from tallystick.kernel.receivables.records import InvoiceUse, Receivable
+from tallystick.kernel.receivables.records import InvoiceUse, ParcelRow, Receivable
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ChecklistItem, Finding, ReviewResult
 from tallystick.kernel.transfers.agreed import AcceptTransfer, RequestTransfer
@@ -198,8 +198,9 @@ def holdings(world: World, receivable_id: str) -> list[tuple[str, int, int]]:
     row = world.row(Receivable, receivable_id)
     parcels = row.parcels
     if row.in_rows:
-        rows = [each for key, each in world.state.rows.items() if key.startswith(f"parcel/{receivable_id}.")]
-        parcels = sorted((each.parcel for each in rows), key=lambda parcel: parcel.interval.first)
+        rows = [each for each in world.state.rows.values() if isinstance(each, ParcelRow)]
+        mine = (each.parcel for each in rows if each.receivable == receivable_id)
+        parcels = tuple(sorted(mine, key=lambda parcel: parcel.interval.first))
     return [(parcel.holder, int(parcel.interval.first), int(parcel.interval.last)) for parcel in parcels]
 
 

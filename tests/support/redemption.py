@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tallystick.kernel.calendar.days import end_of, start_of
+from tallystick.kernel.calendar.days import start_of
 from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.redeem import Earmark, Means, Redeem
 from tallystick.wire.amounts import Units
-from tallystick.wire.instants import DAY_MS
 from tests.support.accounts import check_books, funded, in_hold, money, opened
 from tests.support.receivables import Trade, anchor, holdings, issued, span, trade, transferred
 from tests.support.world import World
@@ -80,11 +79,11 @@ class Debt:
 
     def redeem(self, units: int, **fields: Any) -> Redeem:
         """The debtor's payment in ledger money."""
-        return Redeem(receivable=self.receivable, currency="CNY", units=Units(units), **fields)
+        return Redeem(**{"receivable": self.receivable, "currency": "CNY", "units": Units(units), **fields})
 
-    def by_bank(self, units: int) -> Redeem:
+    def by_bank(self, units: int, **fields: Any) -> Redeem:
         """The debtor's payment from bank to bank."""
-        return self.redeem(units, means=Means.BANK, receipt=anchor("bank_receipt"))
+        return self.redeem(units, **{"means": Means.BANK, "receipt": anchor("bank_receipt"), **fields})
 
     def earmark(self, units: int, **fields: Any) -> Earmark:
         """What the debtor sets aside."""
@@ -112,11 +111,3 @@ def debt(
     if split:
         transferred(world, receivable, span(1, 1_000), 400, made.supplier, made.maker, made.auditor, recourse=recourse)
     return Debt(made, bank, account, receivable)
-
-
-def end_of_day(world: World) -> None:
-    """The last instant of the present day, without due work."""
-    world.now = end_of(world.state, world.today())
-
-
-DAY = DAY_MS

@@ -15,6 +15,7 @@ from tallystick.kernel.transaction import Seen, Transaction, body_bytes, read
 from tallystick.wire import envelope
 from tallystick.wire.amounts import Units
 from tallystick.wire.envelope import NOT_AFTER_LIMIT_MS
+from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
 from tests.support.members import anchor, key_of, public
 from tests.support.world import CHAIN_ID, World
@@ -181,3 +182,16 @@ def test_a_refused_operation_takes_the_others_back() -> None:
     assert result.facts["operation"] == 1
     assert result.events == ()
     assert world.state.rows == rows
+
+
+def test_the_doors_refusals_stand_as_vectors() -> None:
+    world, client, _ = chain()
+    seen = Seen(height=1, block=hashlib.sha256(b"block one").hexdigest())
+    for case, expected, fields in (
+        ("wrong_chain", Status.WRONG_CHAIN, {"chain": "tallystick-other"}),
+        ("expired", Status.EXPIRED, {"not_after": Instant(int(world.now) - 1)}),
+        ("not_after_too_far", Status.NOT_AFTER_TOO_FAR, {"not_after": world.now.plus(NOT_AFTER_LIMIT_MS + 1)}),
+        ("seen_unknown", Status.SEEN_UNKNOWN, {"seen": seen}),
+        ("key_unknown", Status.KEY_UNKNOWN, {"keys": (key_of("nobody"),)}),
+    ):
+        world.do(PAPER, by=client, expect=expected, vector=f"document.anchor/{case}", **fields)

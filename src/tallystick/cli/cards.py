@@ -87,8 +87,11 @@ def _plain(text: str) -> "RenderableType":
 
 
 def _is_list_of_structs(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and isinstance(value[0], msgspec.Struct) and not isinstance(
-        value[0], Anchor | Position | Interval
+    return (
+        isinstance(value, tuple)
+        and bool(value)
+        and isinstance(value[0], msgspec.Struct)
+        and not isinstance(value[0], Anchor | Position | Interval)
     )
 
 

@@ -18,10 +18,10 @@ from tallystick.node.home import Home, find_home, read_secret_line
 if TYPE_CHECKING:
     from tallystick.kernel.calendar.records import BusinessZone
     from tallystick.node.key_store import Passphrases
-    from tallystick.node.session import Session
+    from tallystick.node.session import PlacedEvent, Session
     from tallystick.wire.instants import Instant
 
-PASSPHRASE_VARIABLE = "TALLYSTICK_PASSPHRASE"
+PASSPHRASE_VARIABLE = "TALLYSTICK_PASSPHRASE"  # noqa: S105 - the name of a variable
 
 COMMON = Group("Common options", sort_key=100)
 
@@ -116,6 +116,21 @@ class Desk:
 
         row = self.session.state.find("zone/chain")
         return row if isinstance(row, BusinessZone) else None
+
+    @cached_property
+    def _advances(self) -> "list[tuple[int, int]]":
+        """Heights at which a sandbox's clock was set forward, and its offset from there on."""
+        from tallystick.node.session import clock_offsets
+
+        return clock_offsets(self.session.engine, self.session.state)
+
+    def business_time(self, placed: "PlacedEvent") -> str:
+        """When an event happened: its header's time, moved by the sandbox's clock as it stood then."""
+        offset = 0
+        for height, after in self._advances:
+            if height < placed.cursor.height:
+                offset = after
+        return self.time(placed.time.plus(offset))
 
     def time(self, instant: "Instant | None", *, seconds: bool = False) -> str:
         """An instant in the business zone, or a dash."""

@@ -1,4 +1,4 @@
-"""What need not be typed because the ledger states it already. It is shown before it is signed (what you sign is what you see).
+"""What need not be typed because the ledger states it already. Amounts are shown before they are signed.
 
 A currency follows from the record that the operation names. An amount that only restates a record's own is taken from
 it. The one parcel that the acting organisation holds is the one meant. Of debtor and creditor, the missing one acts.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tallystick.cli.context import Desk
-from tallystick.cli.vocabulary import Field, concept_of
+from tallystick.cli.vocabulary import AMOUNT_NAMES, Field, concept_of
 from tallystick.kernel.core.operation import Operation
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _restate(at: Desk, about: "Record", names: dict[str, Field], typed: dict[str
     if amount is None or wanted is None:
         return
     filled.plain[wanted] = str(amount)
-    at.output.note(f"{wanted}: {at.money(amount, filled.currency)}, as {about.id} states it")
+    at.output.note(f"{AMOUNT_NAMES.get(wanted, wanted)}: {at.money(amount, filled.currency)}, as {about.id} states it")
 
 
 def whole_amount(record: "Record") -> "Units | None":

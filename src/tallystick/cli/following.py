@@ -11,10 +11,14 @@ from tallystick.cli.sentences import event_json, sentence
 from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
-    from tallystick.ledger.engine import Cursor, PlacedEvent
+    from rich.console import RenderableType
+
+    from tallystick.node.session import Cursor, PlacedEvent
 
 USUAL_LIMIT = 200
 PAGE = 2_000
+WIDE = 110
+CURSOR_WIDTH, TIME_WIDTH, KIND_WIDTH = 8, 16, 24
 
 AfterOption = Annotated[str, Parameter(metavar="CURSOR", help="Only what came after, like 12/1/3.", show_default=False)]
 LimitOption = Annotated[int, Parameter(help="At most so many, the latest.")]
@@ -72,19 +76,32 @@ def notices(
 
 
 def _print(at: Desk, placed: "PlacedEvent") -> None:
-    from rich.text import Text
-
     at.output.line(event_json(placed) | {"sentence": sentence(at, placed.event)})
     if at.output.as_json:
         return
     cursor = f"{placed.cursor.height}/{placed.cursor.index}/{placed.cursor.number}"
-    line = Text.assemble((f"{cursor:<10} ", "dim"), (f"{placed.event.kind:<26} ", "cyan"), sentence(at, placed.event))
-    line.overflow = "fold"
-    at.output.console.print(line, soft_wrap=False)
+    at.output.console.print(_event_line(at, placed, cursor))
+
+
+def _event_line(at: Desk, placed: "PlacedEvent", cursor: str) -> "RenderableType":
+    """Cursor, day, kind where there is room, and the sentence, wrapped under itself."""
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 2))
+    wide = at.output.console.width >= WIDE
+    for width in (CURSOR_WIDTH, TIME_WIDTH, *([KIND_WIDTH] if wide else [])):
+        line.add_column(min_width=width, max_width=width, overflow="fold")
+    line.add_column(overflow="fold")
+    cells = [Text(cursor, style="dim"), Text(at.business_time(placed))]
+    if wide:
+        cells.append(Text(placed.event.kind, style="cyan"))
+    line.add_row(*cells, Text(sentence(at, placed.event)))
+    return line
 
 
 def _cursor(text: str) -> "Cursor":
-    from tallystick.ledger.engine import Cursor
+    from tallystick.node.session import Cursor
 
     if not text:
         return Cursor()

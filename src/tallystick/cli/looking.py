@@ -86,7 +86,9 @@ def _member_card(at: Desk, member: "Member") -> "Iterator[RenderableType]":
     for grant in member.permissions:
         may = grant.permission
         until = "-" if may.until_on is None else str(may.until_on)
-        rows.add_row(may.may.value, at.money(may.ceiling, may.currency), until, _block(grant.since), _block(grant.until))
+        rows.add_row(
+            may.may.value, at.money(may.ceiling, may.currency), until, _block(grant.since), _block(grant.until)
+        )
     yield rows
     rows = table("key", "role", "since", title="keys", keep=("key",))
     for key in at.session.engine.labelled(f"member_key/{member.id}"):
@@ -114,9 +116,9 @@ def members(*, common: Common = NO_OPTIONS) -> None:
                 for one in found
             ]
         )
-        rows = table("legal name", "id", "state", "size", "roles", keep=("id",))
+        rows = table("legal name", "id", "state", "roles", keep=("id",))
         for one in found:
-            rows.add_row(one.legal_name, one.id, one.state.value, one.size_class.value, ", ".join(held[one.id]) or "-")
+            rows.add_row(one.legal_name, one.id, one.state.value, ", ".join(held[one.id]) or "-")
         at.output.show(rows)
 
 
@@ -132,13 +134,10 @@ def list_records(
 ) -> None:
     """List records of a kind, by party and state, in the order of their ids."""
     from tallystick.kernel.core import codec
-    from tallystick.kernel.core.record import TABLES
     from tallystick.node.lineage import find_rows
 
-    wanted = kind.removesuffix("s").replace("-", "_") if kind not in TABLES else kind
-    if wanted not in TABLES:
-        raise DecodeError(f"there is no kind {kind[:40]!r}; there are {', '.join(sorted(TABLES))}", "KIND")
     with desk(common) as at:
+        wanted = _table_named(kind)
         organisation = None if party is None else at.session.lookup.member(party).id
 
         def fits(row: "Record") -> bool:
@@ -156,6 +155,17 @@ def list_records(
             at.output.note(f"there may be more: --after {found[-1].id}, or --limit")
 
 
+def _table_named(kind: str) -> str:
+    """The table of a kind as people name it: `receivables`, `law-pack`. Raises `DecodeError`."""
+    from tallystick.kernel.core.record import TABLES
+
+    name = kind.replace("-", "_")
+    for wanted in (name, name.removesuffix("s"), name.removesuffix("ies") + "y"):
+        if wanted in TABLES:
+            return wanted
+    raise DecodeError(f"there is no kind {kind[:40]!r}; there are {', '.join(sorted(TABLES))}", "KIND")
+
+
 def parties_of(row: "Record") -> set[str]:
     """The organisations that a record names, directly or while it is live."""
     named = {getattr(row, name, None) for name in PARTY_FIELDS}
@@ -171,26 +181,33 @@ def _state_of(row: "Record") -> str:
     return "" if state is None else str(state.value)
 
 
+COLUMNS = {
+    "account": ("owner", "custodian", "currency"),
+    "financing": ("client", "funder"),
+    "member": ("legal_name", "size_class"),
+    "receivable": ("debtor", "creditor"),
+    "recourse": ("claimant", "liable"),
+    "review": ("subject_kind", "subject"),
+    "transfer": ("sender", "receiver", "kind"),
+}
+"""The columns that say most about records of a kind; others show their first fields."""
+
+
 def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
-    """The columns that say most about records of this kind."""
     from rich.text import Text
 
     from tallystick.cli.cards import text_of
     from tallystick.cli.filling import whole_amount
 
     first = found[0]
-    if first.table == "member":
-        names = ["legal_name", "state", "size_class"]
-    else:
-        names = [name for name in (*PARTY_FIELDS, "subject_kind", "subject", "kind", "settlement") if hasattr(first, name)]
-        names = [name for name in names if name != "requester"][:3]
+    names = COLUMNS.get(first.table) or [name for name in first.__struct_fields__ if name not in ("id", "state")][:3]
     dates = [name for name in ("due_on", "deadline", "closes_at") if hasattr(first, name)][:1]
     has_amount = whole_amount(first) is not None or hasattr(first, "units")
     labels = [name.replace("_", " ") for name in (*names, *dates)]
     columns = ["id", *labels, *(["amount"] if has_amount else []), *(["state"] if _state_of(first) else [])]
     rows = table(*columns, right=("amount",), keep=("id", "due on", "state"))
     for row in found:
-        cells = [row.id, *(text_of(at, getattr(row, name)) for name in names)]
+        cells = [row.id, *(text_of(at, getattr(row, name), str(getattr(row, "currency", ""))) for name in names)]
         cells += [_day(at, getattr(row, name)) for name in dates]
         if has_amount:
             amount = whole_amount(row)

@@ -11,11 +11,14 @@ from tallystick.wire.errors import DecodeError, InvariantViolation
 
 HELP = """Tallystick (合符): receivables on a ledger that a consortium keeps together.
 
-Begin with `tally chain init`. Every operation is `tally CONCEPT VERB`, as in `tally receivable request`; each has `--help`.
+Begin with `tally chain init`. Every operation is `tally CONCEPT VERB`, as in `tally receivable request`; each has
+`--help`.
 """
 
-EXIT_CODES = """Exit codes: 0 done; 1 refused by the ledger's rules; 2 bad input; 3 outcome unknown or ledger out of reach;
-4 damaged ledger."""
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused by the ledger's rules; 2 bad input; 3 outcome unknown or ledger out of reach; "
+    "4 damaged ledger."
+)
 
 LOOKING = Group("Look", sort_key=1)
 WORKING = Group("Work", sort_key=2)

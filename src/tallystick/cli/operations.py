@@ -1,4 +1,4 @@
-"""`tally <concept> <verb>`: one command an operation, made from its class, and how what was typed becomes a transaction."""
+"""`tally CONCEPT VERB`: one command an operation, made from its class; from what was typed to a transaction."""
 
 import inspect
 import re

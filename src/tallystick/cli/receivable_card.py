@@ -1,4 +1,4 @@
-"""A receivable with its lineage: parcels as a bar over the face, the chain of transfers, reviews, financings, redemptions."""
+"""A receivable with its lineage: parcels as a bar over the face, transfers, reviews, financings, redemptions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any

@@ -11,7 +11,7 @@ from tallystick.wire.status import Status
 if TYPE_CHECKING:
     from tallystick.kernel.core.events import Event
     from tallystick.kernel.core.refusal import Fact
-    from tallystick.ledger.engine import PlacedEvent
+    from tallystick.node.session import PlacedEvent
 
 _AMOUNT = re.compile(r"\{(\w+)\} \{currency\}")
 _FIELD = re.compile(r"\{(\w+)\}")

@@ -12,8 +12,7 @@ from tallystick.wire.errors import DecodeError
 if TYPE_CHECKING:
     from tallystick.kernel.core.operation import Operation
     from tallystick.kernel.core.refusal import Fact
-    from tallystick.ledger.engine import Outcome
-    from tallystick.node.session import Submitted
+    from tallystick.node.session import Outcome, Submitted
     from tallystick.wire.envelope import Envelope
     from tallystick.wire.instants import Instant
     from tallystick.wire.status import Status
@@ -115,7 +114,7 @@ def _status_json(status: "Status", facts: "dict[str, Fact]") -> dict[str, Any]:
 
 def outcome_json(outcome: "Outcome") -> dict[str, Any]:
     """An outcome for programs."""
-    from tallystick.ledger.engine import Committed, RefusedAtDoor
+    from tallystick.node.session import Committed, RefusedAtDoor
 
     match outcome:
         case Committed(height=height, index=index, status=status, facts=facts):
@@ -128,7 +127,7 @@ def outcome_json(outcome: "Outcome") -> dict[str, Any]:
 
 def tell(at: Desk, done: "Submitted") -> None:
     """Say what became of a transaction that was handed in; ends the command unless it took effect."""
-    from tallystick.ledger.engine import Committed, RefusedAtDoor
+    from tallystick.node.session import Committed, RefusedAtDoor
 
     outcome = done.outcome
     at.output.data(

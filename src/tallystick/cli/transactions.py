@@ -15,7 +15,7 @@ from tallystick.wire import envelope as envelopes
 from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
-    from tallystick.ledger.engine import Outcome
+    from tallystick.node.session import Outcome
     from tallystick.wire.envelope import Envelope
 
 REPLAY_BATCH = 500
@@ -34,8 +34,8 @@ def op(
 ) -> None:
     """Run operations as they stand in a file, all or none.
 
-    Each is an object with "op" and the operation's fields in the form in which the ledger keeps them: amounts as strings
-    of minor units, members by id (docs/reference/operations.md).
+    Each is an object with "op" and the operation's fields in the form in which the ledger keeps them: amounts as
+    strings of minor units, members by id (docs/reference/operations.md).
     """
     from tallystick.cli.operations import signing_of
     from tallystick.cli.submitting import submit_operations
@@ -261,6 +261,6 @@ def _batches(lines: list[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]
 
 def outcome_name(outcome: "Outcome") -> str:
     """The status, or `unknown`."""
-    from tallystick.ledger.engine import Unknown
+    from tallystick.node.session import Unknown
 
     return "unknown" if isinstance(outcome, Unknown) else outcome.status.label

@@ -322,16 +322,16 @@ def decoded(kind: type, value: dict[str, Any], option: "dict[str, str]") -> Any:
         what, _, path = str(error).partition(" - at ")
         field = re.match(r"`\$\.?([a-z_]*)(.*)`", path)
         where = (option.get(field[1], field[1]) + field[2]) if field else ""
-        raise DecodeError(_plainly(what), where) from None
+        raise DecodeError(_plainly(what, nested=bool(where)), where) from None
     except DecodeError as error:
         raise DecodeError(error.what, error.where) from None
 
 
-def _plainly(what: str) -> str:
+def _plainly(what: str, *, nested: bool) -> str:
     """Msgspec's words for what clerks get wrong."""
     missing = re.search(r"missing required field `([a-z_]+)`", what)
     if missing:
-        return f"--{missing[1].replace('_', '-')} is missing"
+        return f"{missing[1]} is missing" if nested else f"--{missing[1].replace('_', '-')} is missing"
     if "matching regex" in what:
         return "the value does not have the form that is expected here"
     return what

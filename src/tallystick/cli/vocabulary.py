@@ -64,7 +64,7 @@ AMOUNT_NAMES = {"units": "amount"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an operation as an option. `about` says whether it names the record that the operation is about."""
+    """One field of an operation as an option. `about`: it names the record in question and needs no option's name."""
 
     name: str
     option: str
@@ -95,7 +95,7 @@ def fields_of(operation: type[Operation]) -> Iterator[Field]:
     info = inspect.type_info(operation)
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"{operation.__name__} is no struct")
-    for field in info.fields:
+    for number, field in enumerate(info.fields):
         metavar, text = _described(field.type, field.name)
         bare, optional = _bare(field.type)
         default = None if field.default is msgspec.NODEFAULT else field.default
@@ -109,8 +109,14 @@ def fields_of(operation: type[Operation]) -> Iterator[Field]:
             default=default,
             is_flag=isinstance(bare, inspect.BoolType),
             is_list=isinstance(bare, inspect.VarTupleType | inspect.DictType),
-            about=field.name == concept and field.required,
+            about=field.required and (field.name == concept or (number == 0 and _names_a_record(bare))),
         )
+
+
+def _names_a_record(kind: inspect.Type) -> bool:
+    """Whether a field is the id of a record other than a member."""
+    found = _ID_PATTERN.match(kind.pattern or "") if isinstance(kind, inspect.StrType) else None
+    return found is not None and found[1] not in ("mbr", "frz", "qte")
 
 
 def _with_default(text: str, default: object, *, optional: bool) -> str:

@@ -273,7 +273,9 @@ def check_genesis(genesis: Genesis) -> None:
     for number, one in enumerate(genesis.reference_rates):
         starts = [value.from_on for value in one.values]
         _require(starts == sorted(set(starts)), "values are not ascending", f"reference_rates[{number}]")
-    _require(len({one.rate for one in genesis.reference_rates}) == len(genesis.reference_rates), _TWICE, "rates")
+    _require(
+        len({one.rate for one in genesis.reference_rates}) == len(genesis.reference_rates), _TWICE, "reference_rates"
+    )
     _check_members(genesis, set(codes))
 
 

@@ -13,7 +13,7 @@ from tallystick.kernel.chain_rows import Closed
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.operation import Operation, Signers
-from tallystick.kernel.core.record import Queue
+from tallystick.kernel.core.record import Queue, due_row
 from tallystick.kernel.core.refusal import Fact, Refusal, refuse
 from tallystick.kernel.core.state import Overlay, State
 from tallystick.kernel.core.step import Block, Chain, Step
@@ -88,7 +88,7 @@ def execute(state: Overlay, chain: Chain, block: Block, index: int, transaction:
 def _without_room(state: Overlay, overlay: Overlay) -> Refusal | None:
     """Refuse a new record whose bucket of the state tree is full, which only ground ids can bring about."""
     for key, record in overlay.records.items():
-        if record is not None and state.find(key) is None and not state.has_room(key):
+        if record is not None and not state.has_room(key) and state.find(key) is None:
             return refuse(Status.BUCKET_FULL, record=key)
     return None
 
@@ -166,9 +166,9 @@ def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], l
     budget = chain.max_due_per_block
     for queue in Queue:
         rows = state.index_range(f"due/{int(queue)}/", f"due/{int(queue)}/{int(block.time) + 1:015d}")
-        for row in _first(rows, budget):
-            if state.find(f"due_fault/{row}") is not None:
-                continue
+        for row in _first((row for row in rows if state.find(f"due_fault/{row}") is None), budget):
+            if not _stands(state, row):
+                continue  # earlier work of this block ended it, as a transfer's deadline ends its review
             budget -= 1
             overlay = Overlay(state)
             step = Step(chain, block, overlay, 0, (SYSTEM, f"{block.height}/{row}"), ())
@@ -202,6 +202,13 @@ def is_due(state: State, time: Instant) -> bool:
 def _first(rows: Iterator[str], count: int) -> list[str]:
     """At most `count` rows, taken before any work changes the index."""
     return [row for row, _ in zip(rows, range(count), strict=False)]
+
+
+def _stands(state: State, row: str) -> bool:
+    """Whether the record of a due row still asks for that work."""
+    key = row.split("/", 3)[3]
+    record = state.find(key)
+    return record is not None and any(due_row(due, key) == row for due in record.due())
 
 
 def _due(step: Step, queue: Queue, key: str) -> list[Event]:

@@ -1,7 +1,7 @@
 """A transaction as the kernel reads it: the body's typed fields over the canonical bytes that were signed.
 
-`read` checks form and signatures and is what a worker process runs ahead of execution; `read_checked` only decodes bytes
-that `read` has passed. Source: DESIGN section 4; docs/spec/transaction.md.
+`read` checks form and signatures and is what a worker process runs ahead of execution; `read_checked` only decodes
+bytes that `read` has passed. Source: DESIGN section 4; docs/spec/transaction.md.
 """
 
 import hashlib

@@ -206,7 +206,7 @@ class BlockExecution:
             stored = blind + value
             batch.put(Family.STATE, name, stored)
             changes.append((_sha256(name).digest(), _sha256(stored).digest()))
-        for row, present in overlay.index.items():
+        for row, present in overlay.index_changes().items():
             if present:
                 batch.put(Family.INDEX, row.encode(), b"")
             else:

@@ -144,7 +144,7 @@ def genesis_batch(genesis: Genesis) -> Batch:
         stored = stored_row(seed, 0, key, codec.encode(row))
         batch.put(Family.STATE, key.encode(), stored)
         changes.append((key_hash(key), hashlib.sha256(stored).digest()))
-    for index_row in overlay.index:
+    for index_row in overlay.index_changes():
         batch.put(Family.INDEX, index_row.encode(), b"")
     delta = tree.prepare(changes)
     put_buckets(batch, delta)
@@ -159,16 +159,18 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
     Raises `DecodeError` where the store holds another chain, is empty and no genesis is given, or is damaged.
     """
     if store.get(Family.META, RESTORING_KEY) is not None:
-        raise DecodeError("a snapshot was not restored to its end here; empty the data directory and restore again")
+        raise DecodeError(
+            "a snapshot was not restored to its end here; empty the data directory and restore again", store.where
+        )
     raw = store.get(Family.META, GENESIS_KEY)
     if raw is None:
         if genesis is None:
-            raise DecodeError("the data directory holds no ledger yet and no genesis was given")
+            raise DecodeError("the data directory holds no ledger yet and no genesis was given", store.where)
         store.write(genesis_batch(genesis))
         raw = codec.encode(genesis)
     elif genesis is not None and codec.encode(genesis) != raw:
-        raise DecodeError("the data directory holds the ledger of another genesis")
-    stored_genesis = codec.decode(Genesis, raw, "the stored genesis")
+        raise DecodeError("the data directory holds the ledger of another genesis", store.where)
+    stored_genesis = codec.decode(Genesis, raw, f"{store.where}: the stored genesis")
     tip = read_tip(store)
     revisions = read_revisions(store)
     chain = chain_of(stored_genesis)
@@ -176,10 +178,12 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
         chain = replace(chain, chain_id=revisions[-1].id)
     tree = _load_tree(store, chain.tree_depth)
     if tree.root != tip.state_root:
-        raise DecodeError("the state tree does not have the root that the last block states; the store is damaged")
+        raise DecodeError(
+            "the state tree does not have the root that the last block states; the store is damaged", store.where
+        )
     hashes = read_hashes(store)
     if tip.header is not None and hashes.get(tip.height) != tip.header.hash().hex():
-        raise DecodeError("the last block's hash is not the one that was kept; the store is damaged")
+        raise DecodeError("the last block's hash is not the one that was kept; the store is damaged", store.where)
     copied = store.get(Family.META, COPY_KEY)
     return Opened(
         stored_genesis,
@@ -200,7 +204,7 @@ def read_tip(store: Store) -> Tip:
     try:
         return decode_tip(raw or b"")
     except msgspec.DecodeError as error:
-        raise DecodeError(f"the ledger's tip can't be read: {error}") from None
+        raise DecodeError(f"the ledger's tip can't be read: {error}", store.where) from None
 
 
 def read_hashes(store: Store) -> dict[int, str]:
@@ -212,7 +216,7 @@ def read_hashes(store: Store) -> dict[int, str]:
 def read_revisions(store: Store) -> list[Revision]:
     """The revisions of the chain id, oldest first. Raises `DecodeError`."""
     rows = store.range(Family.META, REVISION_PREFIX, REVISION_STOP)
-    return [codec.decode(Revision, raw, "the stored revision") for _, raw in rows]
+    return [codec.decode(Revision, raw, f"{store.where}: the stored revision") for _, raw in rows]
 
 
 def put_revision(batch: Batch, number: int, revision: Revision) -> None:
@@ -224,4 +228,4 @@ def _load_tree(store: Store, depth: int) -> Tree:
     try:
         return Tree.load(depth, ((int.from_bytes(key, "big"), row) for key, row in store.range(Family.TREE, b"")))
     except InvariantViolation as error:
-        raise DecodeError(f"the state tree can't be read: {error}") from error
+        raise DecodeError(f"the state tree can't be read: {error}", store.where) from error

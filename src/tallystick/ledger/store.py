@@ -62,7 +62,9 @@ class Batch:
 
 
 class Store(Protocol):
-    """Ordered bytes in families."""
+    """Ordered bytes in families. `where` names it in messages."""
+
+    where: str
 
     def get(self, family: Family, key: bytes) -> bytes | None: ...
 
@@ -86,8 +88,10 @@ class RocksStore:
 
     def __init__(self, path: Path, *, cache_bytes: int = 512 << 20) -> None:
         options = _options()
+        options.create_if_missing(not _holds_rows(path))
         self._options = options
         self._path = path
+        self.where = str(path)
         families = {family.value: _family_options(family, cache_bytes) for family in Family}
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -153,9 +157,13 @@ class RocksStore:
         self._db.close()
 
 
+def _holds_rows(path: Path) -> bool:
+    """Whether a database was written here; one that lost its CURRENT file must not be begun anew over its rows."""
+    return any(path.glob("*.sst")) or any(log.stat().st_size for log in path.glob("*.log"))
+
+
 def _options() -> Options:
     options = Options(raw_mode=True)
-    options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_paranoid_checks(True)
     # damage inside the log is an error; only a record that was cut off at its end, never acknowledged, is dropped

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import IO
 
 import msgspec
@@ -90,8 +91,10 @@ class VerificationProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):  # what a process that died did not read
+                    stream.close()
 
 
 def _refusal(verdict: tuple[int, dict[str, Fact]]) -> Refusal:

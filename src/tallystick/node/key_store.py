@@ -1,8 +1,8 @@
 """Keys on this machine: Ed25519 seeds, encrypted at rest under a passphrase.
 
-A key file is JSON: who it is for, the public key, and the seed in a libsodium secret box (XSalsa20-Poly1305) under a key
-that argon2id derives from the passphrase; the file states the salt and the cost, so that the cost may rise later without
-locking anybody out. Source: docs/cli.md, "Keys".
+A key file is JSON: who it is for, the public key, and the seed in a libsodium secret box (XSalsa20-Poly1305) under a
+key that argon2id derives from the passphrase; the file states the salt and the cost, so that the cost may rise later
+without locking anybody out. Source: docs/cli.md, "Keys".
 """
 
 import re

@@ -43,6 +43,9 @@ def related_to(engine: Engine, state: State, receivable: Receivable) -> list[Rec
     found: list[Record] = []
     for table in sorted(tables):
         found.extend(find_rows(engine, table, lambda row: getattr(row, "receivable", "") == receivable.id, MOST_READ))
+    payment = state.find(f"redemption/{receivable.id}")
+    if payment is not None:
+        found.append(payment)
     reviews = dict.fromkeys(getattr(one, "review", None) for one in (receivable, *found))
     rows = (state.find(f"review/{name}") for name in reviews if isinstance(name, str))
     return [*found, *(row for row in rows if row is not None)]

@@ -6,6 +6,7 @@
 The engine is the running node's where one answers on the home's socket, else the embedded engine in this process.
 """
 
+import datetime
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +21,12 @@ from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.chain_rows import Clock
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.core.state import Overlay
-from tallystick.kernel.core.step import Block
+from tallystick.kernel.core.step import Block, Chain, Step
 from tallystick.kernel.genesis import chain_of
+from tallystick.kernel.governance.operations import CLOCK_ADVANCED
 from tallystick.kernel.machine import Result
 from tallystick.kernel.transaction import Transaction, body_bytes, read_checked
-from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, Unknown
+from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, RefusedAtDoor, Unknown
 from tallystick.ledger.engines.embedded import wall_clock_ms
 from tallystick.node.composition import open_engine, read_genesis
 from tallystick.node.home import Home, write_private
@@ -36,6 +38,22 @@ from tallystick.wire.envelope import Envelope, sign
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
 
+__all__ = [
+    "Committed",
+    "Cursor",
+    "DryRun",
+    "Outcome",
+    "PlacedEvent",
+    "RefusedAtDoor",
+    "Session",
+    "Submitted",
+    "Unknown",
+    "clock_offsets",
+    "decode_body",
+    "open_home",
+]
+
+EVENTS_PAGE = 10_000
 UNKNOWN_TRIES = 3
 USUAL_VALIDITY_MS = DAY_MS
 
@@ -137,7 +155,7 @@ class Session:
         keys: Sequence[SigningKey] = (),
         named: tuple[str, ...] = (),
     ) -> Envelope:
-        """`body` signed by `keys`, else by the keys that each of `organisations` needs for it, and by introduced ones."""
+        """`body` signed by `keys`, else by what each of `organisations` needs for it and by the keys it introduces."""
         if keys:
             return sign(body, *keys)
         operations = decode_body(body).operations
@@ -190,12 +208,42 @@ class Session:
 
     def dry_run(self, body: bytes) -> DryRun:
         """Run a body through the kernel over the present state and throw the result away. No key is needed."""
-        transaction = decode_body(body)
-        chain = replace(chain_of(read_genesis(self.home)), chain_id=self.engine.chain_id)
-        now = self.now()
-        block = Block(self.engine.health().height + 1, now, day_of(self.state, now), bytes(32))
-        result = machine.execute(Overlay(self.state), chain, block, 0, transaction)
+        result = machine.execute(Overlay(self.state), self._chain(), self._next_block(), 0, decode_body(body))
         return DryRun(body, result)
+
+    def reading_step(self) -> Step:
+        """A step over the present state that writes nothing, for the kernel's own questions (rankings, policies)."""
+        return Step(self._chain(), self._next_block(), Overlay(self.state), 0, ("", ""), ())
+
+    def today(self) -> datetime.date:
+        """The business day that the next block would fall on."""
+        return day_of(self.state, self.now())
+
+    def _chain(self) -> Chain:
+        return replace(chain_of(read_genesis(self.home)), chain_id=self.engine.chain_id)
+
+    def _next_block(self) -> Block:
+        now = self.now()
+        return Block(self.engine.health().height + 1, now, day_of(self.state, now), bytes(32))
+
+
+def clock_offsets(engine: Engine, state: PresentState) -> list[tuple[int, int]]:
+    """Heights at which a sandbox's clock was set forward, and its offset in milliseconds after each."""
+    clock = state.find("clock/chain")
+    if not isinstance(clock, Clock) or not clock.offset_ms:
+        return []
+    found: list[tuple[int, int]] = []
+    after = Cursor()
+    while batch := engine.events(after, EVENTS_PAGE):
+        found.extend(
+            (placed.cursor.height, int(Instant.parse(placed.event.facts["to"])) - int(placed.time))
+            for placed in batch
+            if placed.event.kind == CLOCK_ADVANCED.name
+        )
+        after = batch[-1].cursor
+        if len(batch) < EVENTS_PAGE:
+            break
+    return found
 
 
 def decode_body(body: bytes) -> Transaction:

@@ -19,7 +19,6 @@ from tallystick.kernel.accounts.opening import CloseAccount
 from tallystick.kernel.membership.records import Role
 from tallystick.wire.amounts import MAX_UNITS, ZERO, Units
 from tallystick.wire.status import Status
-
 from tests.support.accounts import booking, check_books, funded, money, opened, stands
 from tests.support.receivables import anchor
 from tests.support.world import World

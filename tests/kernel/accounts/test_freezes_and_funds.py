@@ -13,7 +13,6 @@ from tallystick.kernel.membership.records import Role
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.accounts import check_books, funded, money, opened
 from tests.support.receivables import anchor
 from tests.support.world import World

@@ -12,7 +12,6 @@ from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import Review, ReviewResult
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.accounts import application, applied, check_books, funded, money, opened, opening_of
 from tests.support.world import GENESIS, World
 

@@ -2,6 +2,7 @@
 
 import datetime
 
+import pytest
 from msgspec.structs import replace
 
 from tallystick.kernel.arithmetic import DayCount
@@ -16,7 +17,6 @@ from tallystick.kernel.transfers.agreed import WithdrawTransfer
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,
@@ -103,22 +103,25 @@ def test_both_sides_of_the_award_window() -> None:
     assert m.financing(second).reason == "not_awarded"
 
 
-def test_a_quote_that_lapsed_is_not_awarded() -> None:
+def test_both_sides_of_a_quotes_validity() -> None:
     m = market()
-    financing_id = asked(m)
-    closes_at = m.financing(financing_id).closes_at
-    quoted(m, financing_id, m.funder, valid_until=closes_at.plus(DAY_MS))
-    quoted(m, financing_id, m.rival, "9")
-    pass_deadline(m, financing_id)
-    m.world.now = closes_at.plus(DAY_MS + 1)
+    first, second = asked(m, 10), asked(m, 10)
+    lapses_at = m.financing(first).closes_at.plus(DAY_MS)
+    for financing_id in (first, second):
+        quoted(m, financing_id, m.funder, valid_until=lapses_at)
+        quoted(m, financing_id, m.rival, "9")
+    pass_deadline(m, first)
+    m.world.now = lapses_at
+    m.world.do(award_of(m, first, m.funder), by=m.client)
+    m.world.now = lapses_at.plus(1)
     m.world.do(
-        award_of(m, financing_id, m.funder),
+        award_of(m, second, m.funder),
         by=m.client,
         expect=Status.QUOTE_NOT_OPEN,
         vector="financing.award/quote_not_open",
     )
-    m.world.do(award_of(m, financing_id, m.rival), by=m.client)
-    award = m.financing(financing_id).award
+    m.world.do(award_of(m, second, m.rival), by=m.client)
+    award = m.financing(second).award
     assert award is not None
     assert len(award.ranking) == 1
 
@@ -199,7 +202,11 @@ def test_what_came_over_the_client_the_receivable_or_the_funder() -> None:
 
 
 def test_a_price_that_would_leave_nothing_by_now_is_not_awarded() -> None:
-    m = market(face=100_000, policies=Policies(cutoff_days=0, award_days=200, quote_days=200), due_on=datetime.date(2026, 7, 31))
+    m = market(
+        face=100_000,
+        policies=Policies(cutoff_days=0, award_days=200, quote_days=200),
+        due_on=datetime.date(2026, 7, 31),
+    )
     financing_id = asked(m)
     # Due on the 31st, awarded on the 30th: 30E/360 counts no day between them.
     quoted(m, financing_id, m.funder, day_count=DayCount.THIRTY_E_360, valid_until=m.world.now.plus(200 * DAY_MS))
@@ -249,21 +256,13 @@ def test_a_second_award_needs_the_units_free_and_whole() -> None:
     m.world.do(good, by=m.client)
 
 
-def test_a_second_award_fails_where_the_units_are_in_other_hands() -> None:
+@pytest.mark.parametrize("units", [10, MILLION])
+def test_a_second_award_fails_where_the_units_are_in_other_hands(units: int) -> None:
     m = market()
     financing_id = failed(m)
-    give_away(m)
-    m.world.do(
-        award_of(m, financing_id, m.rival),
-        by=m.client,
-        expect=Status.RECEIVABLE_NOT_HELD,
-        vector="financing.award/receivable_not_held",
-    )
-
-
-def give_away(m: Market) -> None:
-    """The client hands its first units to its own supplier."""
-    transferred(m.world, m.receivable, m.whole, 10, m.client, m.trade.maker, m.trade.auditor)
+    transferred(m.world, m.receivable, m.whole, units, m.client, m.trade.maker, m.trade.auditor)
+    vector = "financing.award/receivable_not_held" if units == MILLION else ""
+    m.world.do(award_of(m, financing_id, m.rival), by=m.client, expect=Status.RECEIVABLE_NOT_HELD, vector=vector)
 
 
 def test_a_failed_financing_rests_when_its_last_quote_lapses() -> None:

@@ -17,7 +17,6 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,
@@ -111,8 +110,8 @@ def test_a_confirmation_is_the_clients_of_the_stated_amount() -> None:
     m.world.do(good, by=m.client, expect=Status.FROZEN, vector="financing.confirm_receipt/frozen")
 
 
-def test_what_a_flag_or_a_lack_of_room_keeps_back() -> None:
-    m = market(max_parcels=2)
+def test_a_flagged_invoice_keeps_the_parcel_back() -> None:
+    m = market()
     financing_id = paid(m)
     row = m.world.row(Receivable, m.receivable)
     good = confirmation_of(m, financing_id)

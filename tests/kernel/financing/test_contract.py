@@ -13,7 +13,6 @@ from tallystick.kernel.reviews.records import Review, ReviewResult, ReviewState
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,
@@ -309,9 +308,7 @@ def test_consent_is_given_by_as_many_auditors_as_decide_and_by_no_party() -> Non
     missing = replace(consent, financing=UNKNOWN)
     m.world.do(missing, by=m.trade.auditor, expect=Status.NOT_FOUND, vector="financing.consent/not_found")
     m.world.now = deadline_of(m, financing_id).plus(1)
-    m.world.do(
-        consent, by=m.trade.auditor, expect=Status.DEADLINE_PASSED, vector="financing.consent/deadline_passed"
-    )
+    m.world.do(consent, by=m.trade.auditor, expect=Status.DEADLINE_PASSED, vector="financing.consent/deadline_passed")
 
 
 def test_consent_is_for_what_is_approved_and_not_yet_settled() -> None:

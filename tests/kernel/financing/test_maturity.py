@@ -16,7 +16,6 @@ from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,

@@ -15,7 +15,6 @@ from tallystick.kernel.membership.limits import LimitScope, SetLimit
 from tallystick.kernel.membership.records import Member, MemberState, StateEntry
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     NONCE,
@@ -144,9 +143,7 @@ def test_a_funder_keeps_within_its_own_limit_for_the_debtor() -> None:
     m.world.do(limit, by=m.funder)
     financing_id = asked(m)
     m.world.do(evaluation_of(financing_id), by=m.funder)
-    m.world.do(
-        quote_of(m, financing_id), by=m.funder, expect=Status.OVER_LIMIT, vector="financing.quote/over_limit"
-    )
+    m.world.do(quote_of(m, financing_id), by=m.funder, expect=Status.OVER_LIMIT, vector="financing.quote/over_limit")
     quoted(m, financing_id, m.rival)
 
 
@@ -167,9 +164,7 @@ def test_both_sides_of_closing() -> None:
     m.world.wait()
     assert m.financing(financing_id).state is FinancingState.QUOTED
     m.world.do(operation, by=m.rival, expect=Status.WRONG_STATE, vector="financing.quote/wrong_state")
-    m.world.do(
-        evaluation_of(financing_id), by=late, expect=Status.WRONG_STATE, vector="financing.evaluate/wrong_state"
-    )
+    m.world.do(evaluation_of(financing_id), by=late, expect=Status.WRONG_STATE, vector="financing.evaluate/wrong_state")
 
 
 def test_sealed_quotes_are_revealed_after_closing() -> None:

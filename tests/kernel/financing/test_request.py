@@ -14,8 +14,17 @@ from tallystick.kernel.receivables.records import LockKind, Receivable, Receivab
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
-from tests.support.financing import MILLION, Market, asked, awarded, freeze_of, market, pass_deadline, quoted, request_of
+from tests.support.financing import (
+    MILLION,
+    Market,
+    asked,
+    awarded,
+    freeze_of,
+    market,
+    pass_deadline,
+    quoted,
+    request_of,
+)
 from tests.support.receivables import DUE_ON, issued, span, transferred
 
 BY_HAND = Policies(publish_by_policy=False)
@@ -180,9 +189,7 @@ def test_locked_and_frozen_units_are_not_financed() -> None:
 
 def test_what_may_not_be_cut_is_financed_whole() -> None:
     m = market(splittable=False)
-    m.world.do(
-        request_of(m, 10), by=m.client, expect=Status.NOT_SPLITTABLE, vector="financing.request/not_splittable"
-    )
+    m.world.do(request_of(m, 10), by=m.client, expect=Status.NOT_SPLITTABLE, vector="financing.request/not_splittable")
     asked(m)
 
 

@@ -14,7 +14,6 @@ from tallystick.kernel.transfers.records import Transfer, TransferKind, Transfer
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,
@@ -112,9 +111,7 @@ def test_nothing_is_settled_before_the_review() -> None:
     for stage in (asked, awarded, signed):
         m = market()
         financing_id = stage(m)
-        m.world.do(
-            settlement_of(m, financing_id, 1), by=m.funder, expect=Status.WRONG_STATE
-        )
+        m.world.do(settlement_of(m, financing_id, 1), by=m.funder, expect=Status.WRONG_STATE)
 
 
 def test_the_price_is_of_the_day_of_payment() -> None:

@@ -5,7 +5,6 @@ from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import LeaveChain, SucceedMember, SuspendMember
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     Market,

@@ -170,6 +170,13 @@ def test_validators_come_and_go_less_than_a_third_a_block() -> None:
     world.do(unsound, by=one, expect=Status.ROLE_MISSING, vector="validator.add/quorum_missing")
 
 
+def test_exactly_a_third_is_too_many() -> None:
+    world, one, two = governed(Engine.CONSORTIUM, 6)
+    pair = [AddValidator(key=KEYS[number], validator="node") for number in (11, 12)]
+    world.do(*pair, by=one, also=(two,), expect=Status.TOO_MANY)
+    world.do(pair[0], by=one, also=(two,))
+
+
 def test_validators_are_never_fewer_than_four() -> None:
     world, one, two = governed(Engine.CONSORTIUM, 4)
     remove = RemoveValidator(key=KEYS[0])

@@ -16,6 +16,7 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
+from tests.support.financing import approved, market, net_on, settlement_of
 from tests.support.law import PAPER, day, under
 from tests.support.receivables import (
     Trade,
@@ -174,6 +175,24 @@ def test_split_layers_end_at_the_cap() -> None:
         expect=Status.SPLIT_TOO_DEEP,
         vector="transfer.request/eleventh_layer",
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "status"),
+    [
+        (("registry_search", "registry_number_before_money"), Status.SEARCH_MISSING),
+        (("registry_number_before_money",), Status.REGISTRATION_MISSING),
+    ],
+)
+def test_nothing_is_paid_before_the_registry_knows(rules: tuple[str, ...], status: Status) -> None:
+    m = market()
+    financing = approved(m)
+    pack, adoption = seeds.law_pack("cn")
+    chosen = tuple(rule for rule in pack.rules if rule.name in rules)
+    m.world.put(LawBook(id="chain", adoptions=(adoption,)), msgspec.structs.replace(pack, rules=chosen))
+    row = m.financing(financing)
+    settling = settlement_of(m, financing, net_on(row.face, "5.5", m.world.today(), day("2026-06-30")))
+    m.world.do(settling, by=m.funder, expect=status, vector=f"financing.settle/{status.label}")
 
 
 @pytest.mark.parametrize("on", ["2026-03-02", "2026-03-31"])

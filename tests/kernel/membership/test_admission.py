@@ -77,7 +77,7 @@ def test_a_refused_applicant_may_apply_anew() -> None:
 
 
 def test_an_application_expires() -> None:
-    world, sponsor, auditor, _ = consortium()
+    world, sponsor, _, _ = consortium()
     supplier = apply_as(world, "Supplier", sponsor)
     review = open_review_of(world, supplier)
     world.wait(10 * DAY_MS)  # the window is open at its very end

@@ -16,7 +16,7 @@ from tallystick.kernel.membership.keys import (
 )
 from tallystick.kernel.membership.limits import LimitScope, SetLimit
 from tallystick.kernel.membership.records import KeyRole, Member, Role, SigningKey, SigningRule
-from tallystick.kernel.membership.standing import SuspendMember
+from tallystick.kernel.membership.standing import LeaveChain, SuspendMember
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
@@ -218,6 +218,9 @@ def test_an_objection_comes_in_time_and_not_from_a_suspended_member() -> None:
 def test_what_cannot_be_recovered() -> None:
     world, member = lost()
     recover(world, "mbr_" + "0" * 16, Status.NOT_FOUND, "key.recover/not_found")
+    leaver = world.member("Leaver", Role.CLIENT)
+    world.do(LeaveChain(), by=leaver)
+    recover(world, leaver, Status.WRONG_STATE, "key.recover/wrong_state")
     first, second = recover(world, member), recover(world, member)
     world.wait(7 * DAY_MS)  # both ask for the same key: the first gives it, nothing is left for the second
     states = {world.row(Recovery, first).state, world.row(Recovery, second).state}

@@ -171,6 +171,16 @@ def test_a_long_suspension_goes_in_batches() -> None:
     assert f"walk/{client}.suspended" not in world.state.rows
 
 
+def test_a_walk_past_what_stays_live_ends() -> None:
+    world, client, auditor = chain()
+    reviews_of(world, client, 2 * BATCH + 1)
+    world.do(DeclareInsolvent(member=client, order=anchor("court_order")), by=auditor)
+    for _ in range(2):
+        assert f"walk/{client}.insolvent" in world.state.rows
+        world.wait(1)
+    assert f"walk/{client}.insolvent" not in world.state.rows
+
+
 def test_a_reinstatement_stops_the_walk() -> None:
     world, client, auditor = chain()
     reviews = reviews_of(world, client, BATCH + 5)

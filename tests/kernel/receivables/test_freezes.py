@@ -103,6 +103,16 @@ def test_a_freeze_lapses_after_its_last_day(t: Trade) -> None:
     t.world.do(offer, by=t.supplier)  # past its end it binds nobody, even before the due work of its lapse
 
 
+def test_a_freeze_binds_through_the_last_millisecond_of_its_day(t: Trade) -> None:
+    receivable = owed(t)
+    frozen(t, receivable, 1, FACE)
+    offer = offer_of(t.world, receivable, span(1, FACE), 1, t.maker)
+    t.world.now = Instant.parse("2026-04-01T23:59:59.999Z")
+    t.world.do(offer, by=t.supplier, expect=Status.FROZEN)
+    t.world.now = Instant.parse("2026-04-02T00:00:00.000Z")
+    t.world.do(offer, by=t.supplier)
+
+
 def test_what_is_pending_on_it_fails_at_its_deadline(t: Trade) -> None:
     receivable = owed(t)
     asked = offered(t.world, receivable, span(1, FACE), 100, t.supplier, t.maker)

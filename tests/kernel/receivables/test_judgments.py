@@ -84,6 +84,7 @@ def test_assigned_units_pass_by_a_transfer_and_the_debtor_is_notified(t: Trade) 
     assert kinds == ["transfer.done", "transfer.debtor_notified", "parcel.assigned"]
     transfer = t.world.row(Transfer, result.events[0].record)
     assert (transfer.kind, transfer.recourse, transfer.prior) == (TransferKind.JUDGMENT, False, receivable)
+    assert transfer.background == anchor("judgment")
     assert result.events[1].audience == (t.buyer,)
 
 

@@ -93,6 +93,11 @@ def test_any_course_of_steps_keeps_the_partition(data: st.DataObject) -> None:
     face = data.draw(st.integers(1, 90))
     step, receivable = new_step(), whole(face)
     units: list[str | None] = [FIRST_HOLDER] * face
+    if data.draw(st.booleans()):
+        for unit in range(1, min(face, INLINE_PARCELS + 3), 2):
+            receivable = parcels.cut_and_pass(step, receivable, span(unit, unit), HOLDERS[1], RECEIVABLE)
+            _paint(units, span(unit, unit), HOLDERS[1])
+        assert_partition(step, receivable, units)
     pending: dict[str, Interval] = {}
     for count in range(data.draw(st.integers(1, 70))):
         live = parcels.live_parcels(step, receivable)
@@ -190,6 +195,9 @@ def test_many_parcels_move_to_rows_and_all_of_them_are_found() -> None:
     assert rest.interval == span(INLINE_PARCELS + 1, 1_000)
     over = parcels.parcels_over(step, receivable, span(31, 40))
     assert [parcel.interval for parcel in over] == [span(31, 31), span(32, 32), span(33, 1_000)]
+    receivable = parcels.retire_from(step, receivable, over[0], span(31, 31))
+    assert parcels.find_parcel(step, receivable, span(31, 31)) is None
+    assert len(list(stored_rows(step))) == receivable.parcel_count == INLINE_PARCELS
     paid = parcels.retire_all(step, receivable)
     assert (paid.redeemed, paid.parcel_count, paid.in_rows) == (1_000, 0, False)
     assert not list(stored_rows(step))
@@ -207,5 +215,9 @@ def test_what_would_break_the_partition_stops_the_step() -> None:
         parcels.unlock(step, locked, span(1, 10), "trf_0000000000000002")
     with pytest.raises(InvariantViolation):
         parcels.cut_and_pass(step, locked, span(1, 9), HOLDERS[1], RECEIVABLE, "trf_0000000000000001")
+    for broken in ((span(1, 99),), (span(1, 60), span(50, 100)), (span(1, 101),), (span(1, 50), span(52, 100))):
+        children = tuple(replace(receivable.parcels[0], interval=part) for part in broken)
+        with pytest.raises(InvariantViolation):
+            parcels._exchange(step, receivable, receivable.parcels[0], children)
     with pytest.raises(InvariantViolation):
         parcels.lock(step, receivable, replace(receivable.parcels[0], interval=span(1, 99)), held)

@@ -13,7 +13,6 @@ from tallystick.kernel.redemption.maturity import RETRIES
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
-
 from tests.support.accounts import check_books, funded, held_for, money, opened
 from tests.support.receivables import anchor, holdings, issued, request_of, span, transferred
 from tests.support.redemption import debt
@@ -151,7 +150,7 @@ def test_one_receivable_that_cannot_be_paid_never_blocks_the_others() -> None:
 def test_rounds_of_tries_go_past_the_first_batch_of_what_cannot_be_paid() -> None:
     d = debt()
     for n in range(RETRIES + 9):
-        issued(d.world, d.buyer, d.supplier, 1_000 + n, d.trade.auditor)
+        issued(d.world, d.buyer, d.supplier, 2_000 + n, d.trade.auditor)
     small = issued(d.world, d.buyer, d.supplier, 10, d.trade.auditor, due_on=datetime.date(2026, 7, 1))
     d.to_due_date()
     d.world.wait(DAY_MS)
@@ -193,7 +192,7 @@ def test_an_account_opened_after_the_due_date_pays_when_money_comes() -> None:
 def test_an_insolvent_debtor_pays_nothing_by_itself_and_its_debt_falls_due() -> None:
     d = debt()
     d.fund(2_000)
-    finding = DeclareInsolvent(member=d.buyer, authority_order=anchor("court_order"))
+    finding = DeclareInsolvent(member=d.buyer, order=anchor("court_order"))
     d.world.do(finding, by=d.trade.auditor)
     assert d.world.row(Member, d.buyer).insolvent_since is not None
     d.world.wait()

@@ -10,7 +10,6 @@ from tallystick.kernel.financing.sealed import commitment_of
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.status import Status
-
 from tests.support.financing import (
     MILLION,
     NONCE,

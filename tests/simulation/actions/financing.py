@@ -29,6 +29,7 @@ from tallystick.kernel.receivables.records import ReceivableState
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS, Instant
 
+from tests.simulation.actions.money import open_accounts
 from tests.simulation.actions.proposals import Proposal, action, holder_of, pick, policies, propose, today
 from tests.simulation.actions.receivables import in_state, parcels
 from tests.simulation.founding import paper
@@ -39,14 +40,20 @@ def in_financing(town: Town, *states: FinancingState) -> list[Financing]:
     return [row for row in town.rows(Financing) if row.state in states]
 
 
-@action(25)
+def _settlement(town: Town, client: str, currency: str) -> Settlement:
+    """Mostly what can work: on the ledger for a client with an account."""
+    has_account = bool(open_accounts(town, client, currency))
+    return Settlement.LEDGER if has_account is (town.rng.random() < 0.8) else Settlement.BANK
+
+
+@action(12)
 def request_financing(town: Town) -> Proposal | None:
     rng = town.rng
     row = pick(rng, in_state(town, ReceivableState.VALID))
     parcel = None if row is None else pick(rng, parcels(town, row))
     if row is None or parcel is None or row.cutoff_at is None:
         return None
-    closes = min(town.now.plus(rng.choice((HOUR_MS, DAY_MS, 5 * DAY_MS))), row.cutoff_at)
+    closes = min(town.now.plus(rng.choice((6 * HOUR_MS, DAY_MS, 3 * DAY_MS))), row.cutoff_at)
     invited = sorted(town.role_holders(Role.FUNDER))[:2] if rng.random() < 0.3 else []
     units = parcel.interval.length if not row.splittable or rng.random() < 0.5 else rng.randint(1, parcel.interval.length)
     asked = RequestFinancing(
@@ -54,7 +61,7 @@ def request_financing(town: Town) -> Proposal | None:
         parcel=parcel.interval,
         currency=row.currency,
         units=Units(units),
-        settlement=rng.choice(list(Settlement)),
+        settlement=_settlement(town, parcel.holder, row.currency),
         closes_at=Instant(closes),
         sealed=rng.random() < 0.4,
         accrues_moved_days=rng.random() < 0.3,
@@ -63,14 +70,14 @@ def request_financing(town: Town) -> Proposal | None:
     return propose(parcel.holder, asked)
 
 
-@action(10)
+@action(40)
 def publish_financing(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.REQUESTED))
     by = holder_of(town, town.rng.choice((Role.PLATFORM, Role.FUNDER)))
     return None if row is None or by is None else propose(by, PublishFinancing(financing=row.id))
 
 
-@action(40)
+@action(70)
 def evaluate_financing(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.PUBLISHED))
     if row is None:
@@ -102,7 +109,7 @@ def _nonce(row: Financing, funder: str) -> str:
     return hashlib.sha256(f"nonce {row.id}{funder}".encode()).hexdigest()
 
 
-@action(40)
+@action(70)
 def quote_financing(town: Town) -> Proposal | None:
     open_rows = in_financing(town, FinancingState.PUBLISHED)
     wanted = [
@@ -122,7 +129,7 @@ def quote_financing(town: Town) -> Proposal | None:
     return propose(funder, QuoteFinancing(financing=row.id, currency=row.currency, units=row.face, **fields))
 
 
-@action(40)
+@action(60)
 def reveal_quote(town: Town) -> Proposal | None:
     wanted = [
         (row, quote.funder)
@@ -142,7 +149,7 @@ def reveal_quote(town: Town) -> Proposal | None:
     )
 
 
-@action(45)
+@action(60)
 def award_financing(town: Town) -> Proposal | None:
     rows = in_financing(town, FinancingState.QUOTED, FinancingState.SETTLEMENT_FAILED)
     row = pick(town.rng, [row for row in rows if row.deadline is not None])
@@ -154,7 +161,7 @@ def award_financing(town: Town) -> Proposal | None:
     )
 
 
-@action(50)
+@action(80)
 def sign_contract(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.AWARDED, FinancingState.CLIENT_SIGNED))
     if row is None:
@@ -178,7 +185,7 @@ def sign_contract(town: Town) -> Proposal | None:
     return propose(row.client, first)
 
 
-@action(3)
+@action(10)
 def consent_to_settlement(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.APPROVED, FinancingState.REGISTERED))
     auditors = town.role_holders(Role.AUDITOR)
@@ -190,7 +197,7 @@ def consent_to_settlement(town: Town) -> Proposal | None:
     return propose(signers[0], consent, also=tuple(signers[1:]))
 
 
-@action(30)
+@action(60)
 def register_financing(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.APPROVED))
     if row is None:
@@ -199,7 +206,7 @@ def register_financing(town: Town) -> Proposal | None:
     return propose(row.funder, RegisterFinancing(financing=row.id, search=f"S{number}", number=f"R{number}"))
 
 
-@action(6)
+@action(20)
 def cancel_registration(town: Town) -> Proposal | None:
     wanted = [
         (row, entry)
@@ -215,7 +222,7 @@ def cancel_registration(town: Town) -> Proposal | None:
     return propose(entry.funder, cancelled)
 
 
-@action(45)
+@action(70)
 def settle_financing(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.APPROVED, FinancingState.REGISTERED))
     if row is None or row.award is None:
@@ -240,7 +247,7 @@ def _net(row: Financing) -> Units:
     return row.payment.price.net
 
 
-@action(25)
+@action(30)
 def confirm_receipt(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.PAID, FinancingState.DISPUTED))
     if row is None or (row.state is FinancingState.DISPUTED and town.rng.random() < 0.8):
@@ -248,7 +255,7 @@ def confirm_receipt(town: Town) -> Proposal | None:
     return propose(row.client, ConfirmFinancingReceipt(financing=row.id, currency=row.currency, net=_net(row)))
 
 
-@action(8)
+@action(35)
 def dispute_receipt(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.PAID))
     if row is None:
@@ -256,7 +263,7 @@ def dispute_receipt(town: Town) -> Proposal | None:
     return propose(row.client, DisputeFinancingReceipt(financing=row.id, statement=paper("statement", row.id)))
 
 
-@action(15)
+@action(40)
 def rule_on_financing(town: Town) -> Proposal | None:
     row = pick(town.rng, in_financing(town, FinancingState.DISPUTED))
     if row is None or row.contract is None or row.contract.arbitrator is None:

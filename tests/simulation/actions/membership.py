@@ -123,7 +123,7 @@ def endorse_roles(town: Town) -> Proposal | None:
     return propose(signers[0], EndorseRoles(member=member.id, roles=roles), also=signers[1])
 
 
-@action(60)
+@action(110)
 def decide_review(town: Town) -> Proposal | None:
     review = pick(town.rng, [row for row in town.rows(Review) if row.state is ReviewState.REQUESTED])
     if review is None:
@@ -131,7 +131,7 @@ def decide_review(town: Town) -> Proposal | None:
     reviewer = _reviewer_for(town, review)
     if reviewer is None:
         return None
-    if town.rng.random() < 0.1:
+    if town.rng.random() < 0.07:
         return propose(
             reviewer, DecideReview(review=review.id, result=ReviewResult.REFUSE, reason="papers_missing")
         )
@@ -196,7 +196,7 @@ def set_permissions(town: Town) -> Proposal | None:
     return propose(auditor, SetPermissions(member=name, permissions=_permissions(town)))
 
 
-@action(2)
+@action(1)
 def suspend_member(town: Town) -> Proposal | None:
     held = [row.id for row in town.rows(Member) if row.state is MemberState.SUSPENDED]
     name = pick(town.rng, traders(town))
@@ -215,7 +215,7 @@ def reinstate_member(town: Town) -> Proposal | None:
     return propose(auditor, ReinstateMember(member=member.id))
 
 
-@action(2)
+@action(1)
 def leave_chain(town: Town) -> Proposal | None:
     free = [
         row.id
@@ -237,7 +237,7 @@ def _is_live(town: Town, member: str) -> bool:
 def succeed_member(town: Town) -> Proposal | None:
     names = traders(town)
     auditor = holder_of(town, Role.AUDITOR)
-    if len(names) < 8 or auditor is None or town.rng.random() < 0.6:
+    if len(names) < 8 or auditor is None or town.rng.random() < 0.8:
         return None
     member, successor = town.rng.sample(names, 2)
     return propose(auditor, SucceedMember(member=member, successor=successor, order=paper("order", member)))
@@ -248,7 +248,7 @@ def declare_insolvent(town: Town) -> Proposal | None:
     solvent = [row.id for row in town.rows(Member) if row.is_admitted and row.insolvent_since is None]
     name = pick(town.rng, [name for name in solvent if name in traders(town)])
     auditor = holder_of(town, Role.AUDITOR)
-    if name is None or auditor is None or town.rng.random() < 0.7:
+    if name is None or auditor is None or town.rng.random() < 0.85:
         return None
     return propose(auditor, DeclareInsolvent(member=name, order=paper("order", name)))
 

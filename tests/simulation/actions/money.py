@@ -24,6 +24,8 @@ from tallystick.kernel.recourse.records import Recourse, RecourseState
 from tallystick.kernel.redemption.bank import ConfirmPayment, PaymentAnswer
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.redeem import Earmark, Means, Redeem, SetOff
+from tallystick.kernel.reviews.operations import DecideReview
+from tallystick.kernel.reviews.records import Review, ReviewResult, ReviewState
 from tallystick.kernel.transfers.records import Transfer
 from tallystick.wire.amounts import Units
 
@@ -53,7 +55,7 @@ def reference(town: Town) -> str:
     return f"REF{town.rng.randrange(10**9)}"
 
 
-@action(25)
+@action(12)
 def apply_for_account(town: Town) -> Proposal | None:
     owner = pick(town.rng, traders(town))
     custodian = holder_of(town, Role.CUSTODIAN)
@@ -64,6 +66,33 @@ def apply_for_account(town: Town) -> Proposal | None:
     if any(row.state in (AccountState.OPEN, AccountState.UNDER_REVIEW) for row in taken) and town.rng.random() < 0.95:
         return None
     return propose(owner, ApplyForAccount(currency=currency, custodian=custodian, papers=(paper("papers", owner),)))
+
+
+def open_first_accounts(town: Town) -> None:
+    """Most traders begin with accounts at the first bank and money in them; some have none and are paid into holds."""
+    bank = min(town.role_holders(Role.CUSTODIAN))
+    for owner in traders(town):
+        if town.rng.random() < 0.15:
+            continue
+        for currency in ("CNY", "GBP"):
+            asked = ApplyForAccount(currency=currency, custodian=bank, papers=(paper("papers", owner),))
+            town.block(1_000, [town.sign((asked,), owner)])
+    while (review := _open_account_review(town)) is not None:
+        for role in (Role.CUSTODIAN, Role.PLATFORM)[: len(review.panels)]:
+            by = bank if role is Role.CUSTODIAN else holder_of(town, role)
+            assert by is not None
+            town.block(1_000, [town.sign((DecideReview(review=review.id, result=ReviewResult.APPROVE),), by)])
+    for row in open_accounts(town):
+        units = Units(town.rng.choice((10**6, 10**9, 10**12)))
+        booked = BookDeposit(
+            bank_reference=reference(town), currency=row.currency, units=units, remitter=row.owner, account=row.id
+        )
+        town.block(1_000, [town.sign((booked,), row.custodian)])
+
+
+def _open_account_review(town: Town) -> Review | None:
+    open_reviews = [row for row in town.rows(Review) if row.state is ReviewState.REQUESTED]
+    return next((row for row in open_reviews if row.subject_kind == "account"), None)
 
 
 @action(3)
@@ -100,7 +129,7 @@ def unfreeze_account(town: Town) -> Proposal | None:
     return propose(row.custodian, lifted)
 
 
-@action(2)
+@action(1)
 def deduct_by_order(town: Town) -> Proposal | None:
     found = pick(town.rng, _frozen(town))
     row = found[0] if found is not None else pick(town.rng, open_accounts(town))
@@ -185,7 +214,7 @@ def return_deposit(town: Town) -> Proposal | None:
     return propose(row.custodian, ReturnDeposit(bank_reference=reference(town), **fields))
 
 
-@action(2)
+@action(1)
 def reverse_deposit(town: Town) -> Proposal | None:
     row = pick(town.rng, _deposits(town, DepositState.IN_SUSPENSE, DepositState.BOOKED))
     if row is None:
@@ -275,10 +304,16 @@ def set_off(town: Town) -> Proposal | None:
     )
 
 
-@action(15)
+def _answered_for(town: Town, origin: str) -> bool:
+    hop: Any = town.find(Transfer, origin)
+    return hop is not None and (hop.recourse or hop.discharges is not None)
+
+
+@action(30)
 def claim_recourse(town: Town) -> Proposal | None:
     late = [(row, parcel) for row in in_state(town, *LATE) for parcel in parcels(town, row)]
-    found = pick(town.rng, late)
+    answered = [(row, parcel) for row, parcel in late if _answered_for(town, parcel.origin)]
+    found = pick(town.rng, answered if answered and town.rng.random() < 0.9 else late)
     if found is None:
         return None
     row, parcel = found
@@ -318,7 +353,7 @@ def refuse_recourse(town: Town) -> Proposal | None:
     return None if claim is None else propose(claim.liable, RefuseRecourse(recourse=claim.id, reason=paper("reason")))
 
 
-@action(4)
+@action(2)
 def write_off(town: Town) -> Proposal | None:
     late = [(row, parcel) for row in in_state(town, *LATE) for parcel in parcels(town, row)]
     found = pick(town.rng, late)

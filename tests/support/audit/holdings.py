@@ -58,8 +58,11 @@ class Holdings:
         self.faces: dict[str, int] = {}
         self.redeemed: dict[str, int] = defaultdict(int)
         self.cancelled: dict[str, int] = defaultdict(int)
+        self.retired: dict[str, list[Run]] = {}
 
     def observe(self, seen: Seen, rows: dict[str, Row]) -> None:
+        """Follow the step; `retired` is then what left each receivable in it."""
+        self.retired = {}
         self._events(seen)
         changed = {key.split("/")[1] for key in seen.after if key.startswith("receivable/")}
         changed |= {key.split("/")[1].split(".")[0] for key in seen.after if key.startswith("parcel/")}
@@ -102,9 +105,10 @@ class Holdings:
 
     def _rename(self, record: str, member: str, successor: str) -> None:
         receivable = record.split(".", maxsplit=1)[0]
-        self.runs[receivable] = [
-            (low, high, successor if holder == member else holder) for low, high, holder in self.runs.get(receivable, ())
-        ]
+        if receivable in self.runs:
+            self.runs[receivable] = [
+                (low, high, successor if holder == member else holder) for low, high, holder in self.runs[receivable]
+            ]
 
     def _follow_payments(self, seen: Seen, receivable: str, rows: dict[str, Row]) -> None:
         """Paid units are read from what left the committed parcels, and must be as many as the events say were paid."""
@@ -127,6 +131,8 @@ class Holdings:
         seen.require(count == wanted, "9.2 units leave only as paid or given up", (receivable, gone, paid, written_off))
         for low, high, _ in gone:
             self.runs[receivable] = cut(self.runs[receivable], low, high)[1]
+        if gone:
+            self.retired[receivable] = gone
         self.redeemed[receivable] += paid
         self.cancelled[receivable] += written_off
 
@@ -149,7 +155,9 @@ class Holdings:
         if receivable not in self.runs or row["state"] == "void":
             return
         for name, model in (("redeemed", self.redeemed), ("cancelled", self.cancelled)):
-            seen.require(int(row.get(name, "0")) == model[receivable], f"9.2 {name} units", (row.get(name), model[receivable]))
+            seen.require(
+                int(row.get(name, "0")) == model[receivable], f"9.2 {name} units", (row.get(name), model[receivable])
+            )
         live = sum(high - low + 1 for low, high, _ in runs)
         total = live + self.redeemed[receivable] + self.cancelled[receivable]
         seen.require(total == self.faces[receivable], "9.2 units add up to the face", (receivable, total))
@@ -183,8 +191,11 @@ class Invoices:
                     self.totals.setdefault(use["fingerprint"], int(use["total"]))
             elif event["kind"] == "receivable.valid":
                 review = _row(seen.after, f"receivable/{record}")["review"]
-                own = next(one["fingerprints"] for one in approvals if one["review"] == review and self.uses[record])\
-                    if self.uses[record] else []
+                own = (
+                    next(one["fingerprints"] for one in approvals if one["review"] == review and self.uses[record])
+                    if self.uses[record]
+                    else []
+                )
                 totals = [self.totals[fingerprint] for fingerprint, _ in self.uses[record]]
                 self.uses[record] = [
                     (fingerprint, amount) for fingerprint, (_, amount) in zip(own, self.uses[record], strict=True)

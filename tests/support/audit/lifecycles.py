@@ -116,7 +116,9 @@ class Lifecycles:
         allowed = NEXT[table].get(was, set())
         reached = allowed | {after for step in allowed for after in NEXT[table].get(step, set())}
         # one transaction may take several steps, as request and withdrawal together
-        seen.require(now in (allowed if len(seen.operations) < 2 else reached), "9.6 a lifecycle's edge", (after["id"], was, now))
+        seen.require(
+            now in (allowed if len(seen.operations) < 2 else reached), "9.6 a lifecycle's edge", (after["id"], was, now)
+        )
 
     def _member(self, seen: Seen, before: Row | None, after: Row) -> None:
         if before is None:
@@ -132,7 +134,9 @@ class Lifecycles:
             seen.require(len(new) >= len(old), "histories are append-only", (after["id"], name))
             for one, other in zip(old, new, strict=False):
                 same = {**other, "until": None} == {**one, "until": None}
-                seen.require(same and (one.get("until") in (None, other.get("until"))), "histories are append-only", name)
+                seen.require(
+                    same and (one.get("until") in (None, other.get("until"))), "histories are append-only", name
+                )
         old, new = before.get("policies", []), after.get("policies", [])
         seen.require(new[: len(old)] == old, "histories are append-only", (after["id"], "policies"))
 
@@ -156,7 +160,9 @@ class Lifecycles:
                 seen.require(bool(due.get(key)), "every waiting record has a due row", (key, state))
             if state in REVIEWED.get(table, ()):
                 review = rows.get(f"review/{row['review']}") or {}
-                seen.require(review.get("state") == "requested", "a record under review has an open review", (key, state))
+                seen.require(
+                    review.get("state") == "requested", "a record under review has an open review", (key, state)
+                )
         if seen.envelope is None:
             late = {key: min(at) for key, at in due.items() if min(at) <= seen.now}
             seen.require(not late, "what is due is done", late)
@@ -175,7 +181,11 @@ class Lifecycles:
         for key, row in rows.items():
             if key.startswith("transfer/") and row["state"] in WAITING["transfer"]:
                 span = [(int(row["interval"][0]), int(row["interval"][1]))]
-                seen.require(held.get(row["id"]) == span, "9.3 a pending transfer holds its units", (row["id"], held.get(row["id"])))
+                seen.require(
+                    held.get(row["id"]) == span,
+                    "9.3 a pending transfer holds its units",
+                    (row["id"], held.get(row["id"])),
+                )
 
 
 def parcels_of(key: str, row: Row) -> list[tuple[str, Any]]:

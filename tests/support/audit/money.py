@@ -94,9 +94,7 @@ class Money:
         expected: dict[tuple[str, str], int] = defaultdict(int)
         for operation in seen.operations if seen.status == "ok" else ():
             if operation["op"] in BOOKINGS:
-                custodian = next(
-                    name for name in seen.signers if _holds(rows[f"member/{name}"], "custodian")
-                )
+                custodian = next(name for name in seen.signers if _holds(rows[f"member/{name}"], "custodian"))
                 expected[custodian, operation["currency"]] += BOOKINGS[operation["op"]][1] * int(operation["units"])
         seen.require(dict(at_bank) == dict(expected), "9.1 money is made by bookings alone", (at_bank, expected))
 

@@ -7,7 +7,7 @@ import datetime
 from collections import defaultdict
 from fractions import Fraction
 
-from tests.support.audit.holdings import interval, overlap
+from tests.support.audit.holdings import Run, interval, overlap
 from tests.support.audit.seen import Row, Seen, facts
 
 RATE_SCALE = 100 * 10**6
@@ -30,9 +30,7 @@ WINDOWS = {
 }
 """Operation -> the record it acts on and the field that says until when."""
 
-BEFORE_CUTOFF = frozenset(
-    {"transfer.request", "transfer.accept", "financing.request", "financing.award"}
-)
+BEFORE_CUTOFF = frozenset({"transfer.request", "transfer.accept", "financing.request", "financing.award"})
 
 
 def check_windows(seen: Seen, rows: dict[str, Row]) -> None:
@@ -116,7 +114,9 @@ def check_rankings(seen: Seen, rows: dict[str, Row]) -> None:
             yearly = Fraction(cost * 365, net * award["actual_days"])
             costs.append((yearly, quote["terms"].get("with_recourse", False), quote["at"]))
         seen.require(costs == sorted(costs), "quotes rank by yearly cost on the money received", costs)
-        seen.require(award["quote"] in [entry["quote"] for entry in award["ranking"]], "the award is a ranked quote", award)
+        seen.require(
+            award["quote"] in [entry["quote"] for entry in award["ranking"]], "the award is a ranked quote", award
+        )
 
 
 def price(row: Row, value_on: str, quote: Row | None = None) -> tuple[int, int, int]:
@@ -145,47 +145,49 @@ def millionths(text: str) -> int:
     return int(whole) * 10**6 + int(part.ljust(6, "0"))
 
 
-def check_payments(seen: Seen, rows: dict[str, Row], owners: dict[str, str]) -> None:
-    """Units paid in ledger money cost their debtor exactly as much; the money went to holders or waits for them."""
-    paid: dict[str, int] = defaultdict(int)
+def check_payments(seen: Seen, rows: dict[str, Row], owners: dict[str, str], retired: dict[str, list[Run]]) -> None:
+    """Units paid in ledger money cost their debtor exactly as much, and each holder gets its own, or it waits for it.
+
+    `retired` are the units that left each receivable in this step, with their holders. A debtor that holds its own debt
+    pays itself, so no money moves for those units.
+    """
+    means: dict[str, set[str]] = defaultdict(set)
     for event in seen.of_kind("receivable.paid"):
-        if facts(event)["means"] == "ledger":
-            paid[event["record"]] += int(facts(event)["units"])
-    out: dict[str, int] = defaultdict(int)
-    for event in seen.of_kind("account.posted"):
-        record, fact = event["record"], facts(event)
-        if not record.startswith("rcv_"):
+        means[event["record"]].add(facts(event)["means"])
+    for record, run in retired.items():
+        if means[record] != {"ledger"}:
             continue
         debtor = rows[f"receivable/{record}"]["debtor"]
-        from_debtor = owners.get(fact["source"]) == debtor or fact["source"].startswith("earmark/")
-        back = owners.get(fact["target"]) == debtor or fact["target"].startswith("earmark/")
-        if from_debtor and not back:
-            out[record] += int(fact["units"])
-    for record in paid.keys() | out.keys():
-        own = sum(
-            int(facts(event).get("own", "0")) for event in seen.of_kind("receivable.paid") if event["record"] == record
-        )
-        seen.require(out[record] <= paid[record], "9.3 a debtor pays no more than the units retired", (record, paid, out))
-        held_by_debtor = paid[record] - out[record]
-        if held_by_debtor and not own:
-            debtor = rows[f"receivable/{record}"]["debtor"]
-            seen.require(
-                held_by_debtor <= _held_by(seen, record, debtor),
-                "9.3 units retire only against money",
-                (record, paid[record], out[record]),
-            )
+        expected: dict[str, int] = defaultdict(int)
+        for low, high, holder in run:
+            expected[holder] += high - low + 1
+        for event in seen.of_kind("redemption.held"):
+            if event["record"] == record:
+                units = int(facts(event)["units"])
+                expected[facts(event)["holder"]] -= units
+                expected["held"] += units
+        expected.pop(debtor, None)
+        got = _received(seen, record, debtor, owners)
+        wanted = {holder: units for holder, units in expected.items() if units}
+        seen.require(got == wanted, "9.3 each holder is paid for its own units, once", (record, got, wanted))
+    for event in seen.of_kind("account.posted"):
+        record = event["record"]
+        if record.startswith("rcv_") and means[record] != {"ledger"}:
+            moved = _received(seen, record, rows[f"receivable/{record}"]["debtor"], owners)
+            seen.require(len(means[record]) > 1 or not moved, "9.3 a debtor pays only for units that retire", (record, moved))
 
 
-def _held_by(seen: Seen, record: str, holder: str) -> int:
-    """Units of `record` that `holder` held before this step, or that were to be held for somebody."""
-    row = seen.before.get(f"receivable/{record}") or {}
-    count = 0
-    for parcel in row.get("parcels", ()):
-        if parcel["holder"] == holder:
-            first, last = interval(parcel["interval"])
-            count += last - first + 1
-    for key, other in seen.before.items():
-        if key.startswith(f"parcel/{record}.") and other is not None and other["parcel"]["holder"] == holder:
-            first, last = interval(other["parcel"]["interval"])
-            count += last - first + 1
-    return count
+def _received(seen: Seen, record: str, debtor: str, owners: dict[str, str]) -> dict[str, int]:
+    """What left the debtor for a receivable in this step, by whom it reached; `held` for money that waits."""
+    got: dict[str, int] = defaultdict(int)
+    for event in seen.of_kind("account.posted"):
+        fact = facts(event)
+        source, target = fact["source"], fact["target"]
+        ours = owners.get(source) == debtor or source.startswith("earmark/")
+        if event["record"] != record or not ours or target.startswith("earmark/"):
+            continue
+        parts = target.split("/")
+        to = owners.get(target) or (parts[4] if len(parts) > 4 else "held")
+        if to != debtor:
+            got[to] += int(fact["units"])
+    return dict(got)

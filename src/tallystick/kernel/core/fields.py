@@ -54,7 +54,7 @@ class Struct(msgspec.Struct, metaclass=_Immutable):
 
 
 class Anchor(Struct):
-    """Something kept off the ledger: salted SHA-256 of its bytes, what it is, size in bytes, media type (if not PDF)."""
+    """Something kept off the ledger: salted SHA-256 of its bytes, kind, size in bytes, media type where not PDF."""
 
     hash: Hash
     kind: Code

@@ -1,4 +1,4 @@
-"""Operations: what a transaction may ask. One class says what is asked, who must sign, when it is refused, what it does.
+"""Operations: what a transaction may ask; one class says what, who must sign, when it is refused, what it does.
 
 `authority` names the organisations whose signatures the operation needs; `check` gives the first reason not to, in a
 documented order; `apply` does it and yields the events. The class's docstring feeds docs/reference/operations.md.

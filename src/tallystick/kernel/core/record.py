@@ -79,10 +79,10 @@ NO_FACETS: Facets = ((), (), ())
 
 def index_rows(key: str, facets: Facets) -> set[str]:
     """The index rows of the record under `key`."""
-    return {row for row, present in index_changes(key, NO_FACETS, facets) if present}
+    return {row for row, present in row_changes(key, NO_FACETS, facets) if present}
 
 
-def index_changes(key: str, before: Facets, after: Facets) -> list[tuple[str, bool]]:
+def row_changes(key: str, before: Facets, after: Facets) -> list[tuple[str, bool]]:
     """The index rows that come (True) and go (False) when the facets of the record under `key` change."""
     changes: list[tuple[str, bool]] = []
     for place, row_of in enumerate(_ROWS):

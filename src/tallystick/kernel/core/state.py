@@ -8,7 +8,7 @@ body that wrote it) from which its blind in the state tree is derived.
 from collections.abc import Iterator
 from typing import Protocol
 
-from tallystick.kernel.core.record import NO_FACETS, Facets, Record, index_changes
+from tallystick.kernel.core.record import NO_FACETS, Record, row_changes
 
 
 class State(Protocol):
@@ -28,22 +28,23 @@ class State(Protocol):
 
 
 class Overlay:
-    """Changes over a base state: records by key (None: deleted), index rows, and the seed of each written row.
+    """Changes over a base state: records by key (None: deleted) and the seed of each written row.
 
+    Index rows follow from the records and are worked out when somebody asks for them (`index_range`, `index_changes`).
     `rules` remembers for one block what follows from the rules in force (`Step.recall`).
     """
 
-    __slots__ = ("_facets", "_seen", "base", "index", "records", "rules", "rules_changed", "seeds")
+    __slots__ = ("_index", "_indexed", "_seen", "base", "records", "rules", "rules_changed", "seeds")
 
     def __init__(self, base: State) -> None:
         self.base = base
         self.records: dict[str, Record | None] = {}
-        self.index: dict[str, bool] = {}
         self.seeds: dict[str, bytes] = {}
-        self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
-        self._facets: dict[str, Facets] = {}
         self.rules: dict[object, object] = base.rules if isinstance(base, Overlay) else {}
         self.rules_changed = False
+        self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
+        self._index: dict[str, bool] = {}
+        self._indexed: dict[str, Record | None] = {}  # the records that `_index` was worked out from
 
     def find(self, key: str) -> Record | None:
         seen = self._seen
@@ -55,60 +56,47 @@ class Overlay:
     def put(self, record: Record) -> None:
         """Write `record` under its key, in place of what stands there."""
         key = record.key
-        self._reindex(key, record.facets())
         self.records[key] = self._seen[key] = record
         if record.is_rule:
             self.rules_changed = True
 
     def delete(self, key: str) -> None:
         """Remove the record under `key`, if any."""
-        self._reindex(key, NO_FACETS)
         self.records[key] = self._seen[key] = None
 
-    def facets(self, key: str) -> Facets:
-        """What the index rows of the record under `key` follow from, as it stands now."""
-        known = self._facets.get(key)
-        if known is None:
-            record = self.find(key)
-            if record is None:
-                known = NO_FACETS
-            elif key not in self.records and isinstance(self.base, Overlay):
-                known = self.base.facets(key)
-            else:
-                known = record.facets()
-            self._facets[key] = known
-        return known
-
-    def _reindex(self, key: str, after: Facets) -> None:
-        before = self.facets(key)
-        if before == after:
-            return
-        self._facets[key] = after
-        self.index.update(index_changes(key, before, after))
+    def index_changes(self) -> dict[str, bool]:
+        """The index rows that come (True) and go (False) with the changes, against the base."""
+        indexed = self._indexed
+        for key, record in self.records.items():
+            if key in indexed and indexed[key] is record:
+                continue
+            before = indexed[key] if key in indexed else self.base.find(key)
+            indexed[key] = record
+            old = NO_FACETS if before is None else before.facets()
+            new = NO_FACETS if record is None else record.facets()
+            if old != new:
+                self._index.update(row_changes(key, old, new))
+        return self._index
 
     def index_range(self, start: str, stop: str) -> Iterator[str]:
-        if not self.index:
-            return self.base.index_range(start, stop)
-        return self._merged_range(start, stop)
-
-    def _merged_range(self, start: str, stop: str) -> Iterator[str]:
-        mine = sorted(row for row in self.index if start <= row < stop)
+        index = self.index_changes()
+        mine = sorted(row for row in index if start <= row < stop)
         if not mine:
             yield from self.base.index_range(start, stop)
             return
         position = 0
         for row in self.base.index_range(start, stop):
             while position < len(mine) and mine[position] < row:
-                if self.index[mine[position]]:
+                if index[mine[position]]:
                     yield mine[position]
                 position += 1
             if position < len(mine) and mine[position] == row:
                 position += 1
-                if not self.index[row]:
+                if not index[row]:
                     continue
             yield row
         for added in mine[position:]:
-            if self.index[added]:
+            if index[added]:
                 yield added
 
     def block_hash(self, height: int) -> str | None:
@@ -121,8 +109,6 @@ class Overlay:
         """Take over the changes of an accepted transaction, whose rows are blinded from `seed` (32 bytes)."""
         self.records.update(other.records)
         self._seen.update(other.records)
-        self._facets.update(other._facets)
         if other.rules_changed:
             self.rules.clear()
-        self.index.update(other.index)
         self.seeds.update(dict.fromkeys(other.records, seed))

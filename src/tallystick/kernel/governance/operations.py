@@ -61,8 +61,8 @@ def changed_policies(values: Policies, changes: dict[str, Any]) -> Policies | st
 class SetPolicy(Operation, tag="policy.set"):
     """Change policies from a coming day on; the others stay as they will be then.
 
-    Signed by m of n governors. A day's policies are set once it is named by the latest change: later versions are kept
-    and changed alike. A quorum above the number of its active holders is refused.
+    Signed by m of n governors. Versions that begin later are changed alike, so that the change lasts. A quorum that the
+    active holders of its role could not meet is refused.
     """
 
     changes: Annotated[dict[_PolicyName, _PolicyValue], Meta(min_length=1, max_length=50)]

@@ -25,49 +25,54 @@ from tallystick.wire.status import Status
 
 def judge_issue(step: Step, facts: IssueFacts) -> Judgement | Refusal:
     """The early judgement, at the request; `judge_validity` governs."""
-    return _judge(step, facts.currency, facts, rules.ISSUE, reasoned=facts.reason_stated)
+    return _judge(step, "issue", facts.currency, facts, rules.ISSUE, reasoned=facts.reason_stated)
 
 
 def judge_validity(step: Step, facts: IssueFacts) -> Judgement | Refusal:
     """The judgement that governs, in the block that marks the receivable valid."""
-    return _judge(step, facts.currency, facts, rules.VALIDITY, reasoned=facts.reason_stated)
+    return _judge(step, "validity", facts.currency, facts, rules.VALIDITY, reasoned=facts.reason_stated)
 
 
 def judge_transfer(step: Step, facts: TransferFacts) -> Judgement | Refusal:
     """A transfer: at the request, and again in the block that does it."""
-    return _judge(step, facts.currency, facts, rules.TRANSFER)
+    return _judge(step, "transfer", facts.currency, facts, rules.TRANSFER)
 
 
 def judge_financing(step: Step, facts: FinancingFacts) -> Judgement | Refusal:
     """A financing: at the request (without funder), at the contract, and in the block that settles it."""
-    return _judge(step, facts.currency, facts, rules.FINANCING, reasoned=facts.scrutinised)
+    return _judge(step, "financing", facts.currency, facts, rules.FINANCING, reasoned=facts.scrutinised)
 
 
 def judge_registration(step: Step, facts: RegistrationFacts) -> Judgement | Refusal:
     """What must be registered before money is paid for an assignment."""
-    return _judge(step, facts.currency, facts, rules.REGISTRATION)
+    return _judge(step, "registration", facts.currency, facts, rules.REGISTRATION)
 
 
 def judge_funds(step: Step, facts: FundsFacts) -> Judgement | Refusal:
     """A payment of money for a receivable or a financing."""
-    return _judge(step, facts.currency, facts, rules.FUNDS)
+    return _judge(step, "funds", facts.currency, facts, rules.FUNDS)
 
 
 def judge_account(step: Step, member: str, currency: str) -> Judgement | Refusal:
     """Whether `member` may hold money on the ledger."""
-    return _judge(step, currency, AccountFacts(member, currency), rules.ACCOUNT)
+    return _judge(step, "account", currency, AccountFacts(member, currency), rules.ACCOUNT)
 
 
 def judge_wages(step: Step, facts: WageFacts) -> Judgement | Refusal:
     """A step of a wage plan."""
-    return _judge(step, facts.currency, facts, rules.WAGES)
+    return _judge(step, "wages", facts.currency, facts, rules.WAGES)
 
 
 def _judge(
-    step: Step, currency: str, facts: rules.F, predicates: rules.Predicates[rules.F], *, reasoned: bool = False
+    step: Step,
+    stage: str,
+    currency: str,
+    facts: rules.F,
+    predicates: rules.Predicates[rules.F],
+    *,
+    reasoned: bool = False,
 ) -> Judgement | Refusal:
-    # the tables of predicates are constants of `rules`, so their identity names the matters
-    packs = step.recall(("law", currency, id(predicates)), lambda: _in_force(step, currency, tuple(predicates)))
+    packs = step.recall(("law", stage, currency), lambda: _in_force(step, currency, tuple(predicates)))
     findings: list[Finding] = []
     for version, dated in packs:
         for rule, effect in dated:

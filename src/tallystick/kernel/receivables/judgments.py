@@ -106,7 +106,9 @@ class CancelByJudgment(Operation, tag="parcel.cancel_by_judgment"):
         step.put(changed)
         if gone:
             undraw(step, receivable.debtor, receivable.currency, gone)
-        yield CANCELLED(receivable.id, told, first=self.interval.first, last=self.interval.last)
+        yield CANCELLED(
+            receivable.id, told, first=self.interval.first, last=self.interval.last, judgment=self.judgment.hash
+        )
         yield from cancel_shares(step, changed, self.interval)
         if closes:
             yield announce_end(changed, told)
@@ -153,6 +155,6 @@ class AssignByJudgment(Operation, tag="parcel.assign_by_judgment"):
         for parcel in parcels_over(step, receivable, self.interval):
             part = _inside(parcel, self.interval)
             now = step.get(Receivable, self.receivable)
-            yield from pass_on(step, now, parcel, part, self.to, TransferKind.JUDGMENT)
+            yield from pass_on(step, now, parcel, part, self.to, TransferKind.JUDGMENT, background=self.judgment)
         yield ASSIGNED(receivable.id, told, first=self.interval.first, last=self.interval.last, to=self.to)
         yield from assign_shares(step, step.get(Receivable, self.receivable), self.interval, self.to)

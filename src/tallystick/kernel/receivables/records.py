@@ -33,7 +33,7 @@ from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.instants import Instant
 
 INLINE_PARCELS = 32
-MAX_INVOICES = 100
+MAX_INVOICES = 500
 MAX_FREEZES = 64
 
 

@@ -69,6 +69,10 @@ class VoidReceivable(Operation, tag="receivable.void"):
         void = replace(ended(step, drop_all(step, receivable), ReceivableState.VOID), flagged=())
         step.put(void)
         yield VOIDED(
-            receivable.id, (receivable.debtor, receivable.creditor), face=receivable.face, currency=receivable.currency
+            receivable.id,
+            (receivable.debtor, receivable.creditor),
+            face=receivable.face,
+            currency=receivable.currency,
+            reason=self.reason.hash,
         )
         yield from wind_up(step, void)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import Interval
+from tallystick.kernel.core.fields import Anchor, Interval
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.law.records import Judgement
 from tallystick.kernel.membership.limits import pass_funder
@@ -37,12 +37,13 @@ def pass_on(
     consideration: Units | None = None,
     discharges: str | None = None,
     judged: Judgement | None = None,
+    background: Anchor | None = None,
 ) -> Iterator[Event]:
     """Hand `interval` of `parcel` to `to` now, by a transfer record of its own; writes it and the receivable.
 
     For what follows from a financing, a judgment or a recourse payment. `by` is the record whose lock on exactly these
-    units ends with it. `basis` is what the sender answers for with recourse (the units' face, if not said). Whether it
-    may be done is for the caller to check (`negotiable`).
+    units ends with it. `background` is the paper it rests on. `basis` is what the sender answers for with recourse (the
+    units' face, if not said). Whether it may be done is for the caller to check (`negotiable`).
     """
     transfer = Transfer(
         id=step.new_id("trf"),
@@ -58,6 +59,7 @@ def pass_on(
         recourse=recourse,
         basis=interval.length if basis is None else basis,
         consideration=consideration,
+        background=background,
         discharges=discharges,
         requested=step.position,
         judged=judged,

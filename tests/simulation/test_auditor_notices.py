@@ -1,0 +1,69 @@
+"""The auditor has teeth: each rule of the kernel, switched off, is noticed within a short run.
+
+Every case replaces one function of the kernel by one that forgets its duty. A run that ends quietly would mean that the
+properties of DESIGN section 9 are looked at, but not seen.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulation.simulation import simulate
+from tests.support.auditor import AuditError
+
+Patch = tuple[str, str, Callable[..., Any]]
+
+
+def _nothing(*_args: Any, **_named: Any) -> None:
+    return None
+
+
+def _no_intervals(*_args: Any) -> tuple[()]:
+    return ()
+
+
+def _lowest_units_though_locked(parcel: Any, _frozen: Any, amount: Any) -> Any:
+    """As if no other step held units of the parcel."""
+    from tallystick.kernel.core.fields import Interval
+    from tallystick.kernel.core.refusal import refuse
+    from tallystick.wire.status import Status
+
+    if not 0 < amount <= parcel.interval.length:
+        return refuse(Status.OVER_AVAILABLE)
+    return Interval(parcel.interval.first, parcel.interval.first + (amount - 1))
+
+
+
+
+CASES: dict[str, list[Patch]] = {
+    "permissions are not looked at": [("receivables.issue", "check_permission", _nothing)],
+    "a receiver needs no permission": [("transfers.agreed", "check_permission", _nothing)],
+    "signing policies are not looked at": [("machine", "check_signatures", _nothing)],
+    "windows of financings never close": [("financing.quotes", "check_window", _nothing)],
+    "freezes do not bar transfers": [
+        ("receivables.parcels", "frozen_units", _no_intervals),
+        ("transfers.agreed", "check_not_frozen", _nothing),
+    ],
+    "locked units are offered again": [("receivables.parcels", "choose_units", _lowest_units_though_locked)],
+    "what is redeemed stays on the debtor's account": [("redemption.paying", "undraw", _nothing)],
+    "an invoice's amount is not counted": [("receivables.invoices", "take", _nothing)],
+    "an invoice may be used twice": [
+        ("receivables.invoices", "check_free", _nothing),
+        ("receivables.invoices", "check_rebound", _nothing),
+    ],
+    "an ended financing keeps its lock": [("financing.lifecycle", "held_units", _no_intervals)],
+    "negotiability is not looked at": [("transfers.agreed", "check_negotiable", _nothing)],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_duty_forgotten_is_noticed(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, forgetful in CASES[case]:
+        found = importlib.import_module(f"tallystick.kernel.{module}")
+        assert hasattr(found, name), f"{module}.{name} is gone: name what does its duty now"
+        monkeypatch.setattr(found, name, forgetful)
+    with pytest.raises((AuditError, AssertionError)):
+        for seed in range(1, 8):
+            simulate(seed, 1_000)
