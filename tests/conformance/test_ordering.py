@@ -90,14 +90,16 @@ def test_one_id_stands_for_one_content(running: Running) -> None:
     assert accepted(theirs).height > accepted(first).height, "ids are each actor's own"
 
 
-def test_a_used_id_still_returns_the_first_receipt_after_it_was_used_anew(running: Running) -> None:
+def test_an_id_is_used_up_for_ever(running: Running) -> None:
+    """Record ids follow from (actor, id): the same id with other content would overwrite what it made before."""
     old = running.consortium.anchoring("this", name="mine")
     first = running.engine.submit(old)
-    later = running.consortium.now.plus(3 * DAY_MS)
+    later = running.consortium.now.plus(30 * DAY_MS)
     accepted(running.engine.submit(running.consortium.sign(AdvanceClock(to=later), by="governor")))
     running.consortium.now = later
     anew = running.engine.submit(running.consortium.anchoring("that", name="mine"))
-    assert isinstance(anew, Committed)
+    assert isinstance(anew, RefusedAtDoor)
+    assert anew.status is Status.DUPLICATE_ID_OTHER_CONTENT
     assert running.engine.submit(old) == first
 
 

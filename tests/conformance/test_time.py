@@ -1,4 +1,4 @@
-"""Time and rest: due work comes at its time without traffic, an idle chain stands still, clocks that lie are noticed."""
+"""Time and rest: due work comes at its time without traffic, an idle chain stands still, wrong clocks are noticed."""
 
 import time
 

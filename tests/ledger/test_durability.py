@@ -51,7 +51,7 @@ def test_each_acknowledgement_follows_a_write_that_returned(tmp_path: Path) -> N
 
 
 def test_the_log_is_synced_before_each_acknowledgement(tmp_path: Path) -> None:
-    store = RocksStore(tmp_path)
+    store = RocksStore(tmp_path, statistics=True)
     engine = engine_on(store)
     consortium = Consortium()
     counts: list[int] = []
@@ -65,7 +65,7 @@ def test_the_log_is_synced_before_each_acknowledgement(tmp_path: Path) -> None:
 
 def test_the_counter_sees_a_missing_sync(tmp_path: Path) -> None:
     """What the test before relies on: RocksDB counts the syncs of its log, not our calls."""
-    store = RocksStore(tmp_path)
+    store = RocksStore(tmp_path, statistics=True)
     batch = Batch()
     batch.put(Family.META, b"key", b"value")
     store.write(batch)
@@ -161,7 +161,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small file system needs rights that this user does not have")
     yield disk
@@ -170,7 +172,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.engine
 def test_a_full_disk_stops_the_node_without_acknowledging(small_disk: Path, tmp_path: Path) -> None:
-    filled = subprocess.run([sys.executable, "-c", FILL, str(small_disk / "l")], cwd=ROOT, stdout=subprocess.PIPE)
+    filled = subprocess.run(
+        [sys.executable, "-c", FILL, str(small_disk / "l")], cwd=ROOT, stdout=subprocess.PIPE, check=False
+    )
     subprocess.run(["cp", "-r", str(small_disk / "l"), str(tmp_path / "copy")], check=True)
     check_stopped(tmp_path / "copy", filled.stdout.decode())
 
@@ -178,7 +182,7 @@ def test_a_full_disk_stops_the_node_without_acknowledging(small_disk: Path, tmp_
 @pytest.mark.engine
 def test_a_file_that_cannot_grow_stops_the_node_without_acknowledging(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FILL, str(tmp_path / "l"), str(1 << 20)]
-    filled = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE)
+    filled = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     check_stopped(tmp_path / "l", filled.stdout.decode())
 

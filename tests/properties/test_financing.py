@@ -34,18 +34,16 @@ from tallystick.kernel.transfers.records import Transfer, TransferKind
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS
 from tallystick.wire.status import Status
+from tests.support.accounts import check_books, money, opened
 from tests.support.financing import (
     NONCE,
     Market,
     award_of,
-    books_balance,
     contract_of,
     decision_of,
     evaluation_of,
     freeze_of,
-    give_account,
     market,
-    money_of,
     net_on,
     quote_of,
     registration_of,
@@ -79,8 +77,8 @@ class Financings(RuleBasedStateMachine):
             "arbitrator": self.m.arbitrator,
             "auditor": self.m.trade.auditor,
         }
-        for name, money in (("funder", MONEY), ("rival", MONEY), ("buyer", MONEY), ("client", 0)):
-            give_account(self.m.world, self.m.custodian, self.who[name], money)
+        for name in ("rival", "buyer"):
+            opened(self.m.world, self.who[name], self.m.custodian, units=MONEY)
         self.terms = terms_of(self.m, "4", valid_until=self.m.world.now.plus(60 * DAY_MS))
         self.request(units, sealed, bank, "client")
 
@@ -243,7 +241,7 @@ class Financings(RuleBasedStateMachine):
         rows = {row.id: row for row in self.financings()}
         for lock in locks:
             row = rows[lock.by]
-            assert row.state in OPEN_STATES or row.state in BOUND_STATES, row.state
+            assert row.pledges, row.state
             assert row.interval.contains(lock.interval)
         redeemed = self.m.world.row(Receivable, self.m.receivable).redeemed
         for row in rows.values():
@@ -255,7 +253,7 @@ class Financings(RuleBasedStateMachine):
     @invariant()
     def every_waiting_state_has_its_deadline(self) -> None:
         for row in self.financings():
-            waits = row.state in OPEN_STATES or row.state in BOUND_STATES
+            waits = row.pledges
             if row.state is FinancingState.UNDER_REVIEW:
                 assert row.deadline is None  # the review has it
             elif row.state is not FinancingState.SETTLEMENT_FAILED:
@@ -264,7 +262,7 @@ class Financings(RuleBasedStateMachine):
     @invariant()
     def money_and_parcels_pass_together(self) -> None:
         world = self.m.world
-        assert books_balance(world)
+        check_books(world)
         receivable = world.row(Receivable, self.m.receivable)
         assert sum(parcel.interval.length for parcel in receivable.parcels) == receivable.outstanding
         settled = [row for row in self.financings() if row.state is FinancingState.SETTLED]
@@ -274,7 +272,7 @@ class Financings(RuleBasedStateMachine):
         assert sum(row.interval.length for row in passed) <= sum(row.face for row in settled)
         if not receivable.redeemed:
             nets = [row.payment.price.net for row in settled if row.settlement is Settlement.LEDGER and row.payment]
-            assert money_of(world, self.m.client) == sum(nets)
+            assert money(world, self.m.client) == sum(nets)
             assert sum(row.interval.length for row in passed) == sum(row.face for row in settled)
 
 

@@ -103,7 +103,7 @@ def found_town(seed: int, sweep_every: int = 10) -> Town:
         tree_depth=2,
         limits=Limits(max_parcels=rng.choice((40, 500))),
         policies=_policies(rng),
-        calendars=tuple(_year(row) for row in calendar if row.id in ("2025", "2026", "2027")),
+        calendars=tuple(year_of(row) for row in calendar if row.id in ("2025", "2026", "2027")),
         packs=tuple(_pack(name) for name in rng.choice((("all", "cn", "gb"), ("all", "gb"), ("all", "cn")))),
         reference_rates=tuple(_rate(name) for name in seeds.REFERENCE_RATES),
     )
@@ -169,7 +169,7 @@ def _zone(rng: random.Random) -> GenesisZone:
     return GenesisZone(name=zone.name, transitions=zone.transitions)
 
 
-def _year(row: CalendarYear) -> GenesisYear:
+def year_of(row: CalendarYear) -> GenesisYear:
     version = row.versions[0]
     published = PublishedYear(year=int(row.id), days_off=version.days_off, days_on=version.days_on)
     return GenesisYear(published=published, source=version.source)

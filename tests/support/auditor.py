@@ -5,7 +5,7 @@ keeps cash per ledger account, who holds which unit of each receivable, and what
 After every step it holds the committed rows to its own expectation: DESIGN section 9, properties 1 to 3 and 5 to 7.
 """
 
-from tests.support.audit import trade
+from tests.support.audit import maturity, trade
 from tests.support.audit.entitlement import Entitlement
 from tests.support.audit.holdings import Holdings, Invoices
 from tests.support.audit.lifecycles import Lifecycles
@@ -27,6 +27,7 @@ class Auditor:
         self.invoices = Invoices()
         self.entitlement = Entitlement()
         self.lifecycles = Lifecycles()
+        self.lineage = maturity.Lineage()
         self.ended: dict[tuple[str, str], str] = {}
 
     def step(self, seen: Seen) -> None:
@@ -53,6 +54,11 @@ class Auditor:
         trade.check_financings(seen, self.rows, before)
         trade.check_rankings(seen, self.rows)
         trade.check_payments(seen, self.rows, self.money.owners, self.holdings.retired)
+        self.lineage.observe(seen, self.rows)
+        maturity.check_days(seen, self.rows)
+        maturity.check_notices(seen, self.rows)
+        maturity.check_all_or_nobody(seen, self.rows, self.holdings.runs)
+        maturity.check_overdue(seen, self.rows, self.holdings.runs, self.money.balances)
 
     def _once(self, seen: Seen) -> None:
         """A transaction id takes effect once; a refused one never does."""
@@ -72,6 +78,7 @@ class Auditor:
         self.lifecycles.check_all(seen, self.rows, index)
         for receivable in self.holdings.runs:
             self.holdings.check(seen, receivable, self.rows)
+        self.lineage.check_all(seen, self.holdings.runs)
         owed = self.holdings.outstanding(self.rows)
         for name, units in owed.items():
             row = self.rows.get(f"credit/{name}") or {}

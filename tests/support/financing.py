@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tallystick.kernel.accounts.records import Account, AccountsOf, AccountState, Balance, OpenAccount
+from tallystick.kernel.accounts.records import AccountsOf
 from tallystick.kernel.arithmetic import DayCount
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.financing.award import AwardFinancing
@@ -23,8 +23,8 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.wire.amounts import ZERO, Rate, Units
-from tallystick.wire.ids import record_id
 from tallystick.wire.instants import DAY_MS, Instant
+from tests.support.accounts import opened
 from tests.support.receivables import PASSED, Trade, anchor, issued, trade
 from tests.support.world import CHAIN_ID, World
 
@@ -56,6 +56,11 @@ class Market:
     def funder(self) -> str:
         return self.trade.funder
 
+    def account_of(self, owner: str) -> str:
+        """The id of a member's first account."""
+        listed: AccountsOf = self.world.row(AccountsOf, f"{owner}/CNY")
+        return listed.accounts[0].account
+
     @property
     def whole(self) -> Interval:
         """The parcel 1..F."""
@@ -66,8 +71,8 @@ class Market:
         return found
 
 
-def market(face: int = MILLION, **fields: Any) -> Market:
-    """The scene before anybody asked for money. The funder has ten million on the ledger, the client an account."""
+def market(face: int = MILLION, *, funds: int = 10 * MILLION, **fields: Any) -> Market:
+    """The scene before anybody asked for money: the funder has `funds` on the ledger, the client an empty account."""
     world_fields = {name: fields.pop(name) for name in ("policies", "max_parcels") if name in fields}
     before = trade(**world_fields)
     world = before.world
@@ -81,53 +86,9 @@ def market(face: int = MILLION, **fields: Any) -> Market:
         custodian=custodian,
         receivable=receivable,
     )
-    give_account(world, custodian, made.client, 0)
-    give_account(world, custodian, made.funder, 10 * MILLION)
+    opened(world, made.client, custodian)
+    opened(world, made.funder, custodian, units=funds)
     return made
-
-
-def give_account(world: World, custodian: str, owner: str, units: int, currency: str = "CNY") -> str:
-    """An open account with exactly `units` in it, booked against the bank mirror. Returns its ledger account."""
-    account = Account(
-        id=record_id("acc", CHAIN_ID, "scene", f"{custodian} {owner} {currency}", 0),
-        owner=owner,
-        currency=currency,
-        custodian=custodian,
-        state=AccountState.OPEN,
-    )
-    known = world.state.rows.get(f"{AccountsOf.table}/{owner}/{currency}")
-    listed = (
-        tuple(each for each in known.accounts if each.account != account.id) if isinstance(known, AccountsOf) else ()
-    )
-    mirror = world.state.rows.get(f"{Balance.table}/bank/{custodian}/{currency}")
-    mirrored = mirror.units if isinstance(mirror, Balance) else ZERO
-    before = world.state.rows.get(f"{Balance.table}/{account.ledger_account}")
-    if isinstance(before, Balance):
-        mirrored -= before.units
-    world.put(
-        account,
-        AccountsOf(id=f"{owner}/{currency}", accounts=(*listed, OpenAccount(custodian=custodian, account=account.id))),
-        Balance(id=account.ledger_account, custodian=custodian, currency=currency, owner=owner, units=Units(units)),
-        Balance(id=f"bank/{custodian}/{currency}", custodian=custodian, currency=currency, units=mirrored + units),
-    )
-    return account.ledger_account
-
-
-def money_of(world: World, owner: str, currency: str = "CNY") -> int:
-    """What stands in all open accounts of a member."""
-    listed = world.state.rows.get(f"{AccountsOf.table}/{owner}/{currency}")
-    found = 0
-    for each in listed.accounts if isinstance(listed, AccountsOf) else ():
-        row = world.state.rows.get(f"{Balance.table}/available/{each.account}")
-        found += row.units if isinstance(row, Balance) else 0
-    return found
-
-
-def books_balance(world: World) -> bool:
-    """Whether assets equal liabilities, over every ledger account."""
-    rows = [row for row in world.state.rows.values() if isinstance(row, Balance)]
-    assets = sum(row.units for row in rows if row.id.startswith(("bank/", "claim/")))
-    return assets == sum(row.units for row in rows if not row.id.startswith(("bank/", "claim/")))
 
 
 def request_of(m: Market, units: int | None = None, **fields: Any) -> RequestFinancing:

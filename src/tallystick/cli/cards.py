@@ -40,7 +40,8 @@ def text_of(at: Desk, value: Any, currency: str = "") -> str:
         case Interval():
             return interval_text(value)
         case Anchor():
-            return f"{value.kind}, {value.media_type or 'application/pdf'}, {value.size:,} bytes, {value.hash[:HASH_SHOWN]}..."
+            media_type = value.media_type or "application/pdf"
+            return f"{value.kind}, {media_type}, {value.size:,} bytes, {value.hash[:HASH_SHOWN]}..."
         case datetime.date():
             return value.isoformat()
         case msgspec.Struct():

@@ -42,9 +42,9 @@ def accounts(
 
 
 def accounts_of(at: Desk, member: str) -> Iterator[Account]:
-    """The member's accounts, by id."""
-    for key in at.session.engine.labelled(f"owner/{member}"):
-        row = at.session.state.find(key)
+    """The member's accounts that are open or applied for, by currency and custodian."""
+    for key in at.session.engine.labelled(f"account_at/{member}"):
+        row = at.session.state.find("account/" + key.rpartition("account/")[2])
         if isinstance(row, Account):
             yield row
 

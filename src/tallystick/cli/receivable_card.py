@@ -136,7 +136,7 @@ def _transfers(at: Desk, transfers: list[Transfer]) -> "RenderableType":
             at.name(one.receiver),
             at.money(one.interval.length, one.currency),
             one.kind.value,
-            f"for {at.amount(one.basis, one.currency)}" if one.recourse else "without",
+            f"up to {at.amount(one.basis, one.currency)}" if one.recourse else "without",
             one.state.value,
             one.id,
         )

@@ -34,10 +34,6 @@ class DayCount(Enum):
         return 365 if self is DayCount.ACT_365F else 360
 
 
-DAY_COUNT_BY_CURRENCY = {"CNY": DayCount.ACT_360, "USD": DayCount.ACT_360, "GBP": DayCount.ACT_365F}
-"""What a market uses by custom; a quote may name another."""
-
-
 def days_between(first: datetime.date, last: datetime.date, count: DayCount) -> int:
     """Days from `first`, which counts, to `last`, which does not (算头不算尾). Negative when `last` is earlier."""
     match count:

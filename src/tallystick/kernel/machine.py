@@ -7,7 +7,8 @@ due work      at block start: expire, unlock, pay, release, mark overdue
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallystick.kernel.chain_rows import Closed
 from tallystick.kernel.core import codec
@@ -31,12 +32,11 @@ SYSTEM = "block"
 MAX_DUE_ROWS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What became of a transaction that was ordered: final, refused or not."""
 
     status: Status
-    facts: dict[str, Fact] = field(default_factory=dict)
+    facts: dict[str, Fact] = {}
     events: tuple[Event, ...] = ()
     fault: str = ""  # for the operator's alarm; never part of what is hashed
 
@@ -88,7 +88,7 @@ def execute(state: Overlay, chain: Chain, block: Block, index: int, transaction:
 def _without_room(state: Overlay, overlay: Overlay) -> Refusal | None:
     """Refuse a new record whose bucket of the state tree is full, which only ground ids can bring about."""
     for key, record in overlay.records.items():
-        if record is not None and not state.has_room(key) and state.find(key) is None:
+        if record is not None and state.find(key) is None and not state.has_room(key):
             return refuse(Status.BUCKET_FULL, record=key)
     return None
 

@@ -6,9 +6,11 @@ and no receipt exists. Source: DESIGN section 6.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.record import Record
@@ -19,22 +21,20 @@ from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """Final: the transaction stands at (height, index), refused (`status` other than OK) or not."""
 
     height: int
     index: int
     status: Status
-    facts: dict[str, Fact] = field(default_factory=dict)
+    facts: dict[str, Fact] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedAtDoor:
+class RefusedAtDoor(msgspec.Struct, frozen=True):
     """Not ordered, not final, nothing written. The same bytes may be let in later."""
 
     status: Status
-    facts: dict[str, Fact] = field(default_factory=dict)
+    facts: dict[str, Fact] = {}
 
 
 @dataclass(frozen=True, slots=True)

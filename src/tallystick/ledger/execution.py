@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from tallystick.kernel import machine
 from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.chain_rows import Clock, Entropy
@@ -39,8 +41,7 @@ class Receipts(Protocol):
     def find_receipt(self, key: bytes) -> Receipt | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """An ordered transaction's outcome. `data` is covered by the next header's LastResultsHash."""
 
     receipt: Receipt
@@ -50,8 +51,7 @@ class Done:
     events: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(msgspec.Struct, frozen=True):
     """The same body was ordered before, at this receipt; nothing is done again."""
 
     receipt: Receipt

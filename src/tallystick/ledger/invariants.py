@@ -169,7 +169,7 @@ def check_pending(engine: Engine) -> Iterator[Violation | None]:
     for financing in _rows(engine, Financing):
         lock = held.pop(financing.id, None)
         if lock is not None:
-            yield _lock_fault(financing.key, lock, financing.receivable, financing.interval, is_live=financing.is_live)
+            yield _lock_fault(financing.key, lock, financing.receivable, financing.interval, is_live=financing.pledges)
     for by, (receivable, _, _) in sorted(held.items()):
         yield Violation(f"receivable/{receivable}", f"{by} holds units and is not under way")
 

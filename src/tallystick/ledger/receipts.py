@@ -1,7 +1,8 @@
 """Receipts: that a transaction id was used, by which body, and where it stands. Kept for ever, never in the tree."""
 
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from tallystick.wire.instants import Instant
 
@@ -9,9 +10,8 @@ _HASH_BYTES = 32
 PLACE_BYTES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Body hash, place in the ledger's order, and until when the id is guarded against other content."""
+class Receipt(msgspec.Struct, frozen=True):
+    """Body hash, place in the ledger's order, and the transaction's not_after."""
 
     body_hash: bytes
     height: int

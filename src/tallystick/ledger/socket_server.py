@@ -34,21 +34,22 @@ class EngineServer:
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
         self._path = path
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._readers = ThreadPoolExecutor(READING_THREADS, "tallystick-reader")
         self._waiters = ThreadPoolExecutor(WAITING_THREADS, "tallystick-waiter")
         self._connections: set[_Connection] = set()
-        self._thread = threading.Thread(target=self._run, name="tallystick-socket", daemon=True)
 
     def start(self) -> None:
         """Begin to listen. Raises `OSError` where another node answers on the socket, or it can't be made."""
         listening = _listen(self._path)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_run, args=(self._loop,), name="tallystick-socket", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._accept(listening), self._loop).result()
 
     def close(self) -> None:
-        """Stop listening and hang up; what is under way is `Unknown` to its client."""
-        if not self._thread.is_alive():
+        """Stop listening and hang up; what is under way is `Unknown` to its client. Safe to call twice."""
+        if self._loop is None or self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -56,11 +57,6 @@ class EngineServer:
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._waiters.shutdown(wait=False, cancel_futures=True)
         self._path.unlink(missing_ok=True)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        self._loop.close()
 
     async def _accept(self, listening: socket.socket) -> None:
         self._server = await asyncio.start_unix_server(self._serve, sock=listening)
@@ -144,6 +140,12 @@ class EngineServer:
                 return engine.backup(Path(target))
             case _:
                 raise InvariantViolation(f"{type(request).__name__} is not asked of an engine")
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.close()
 
 
 class _Gathering:

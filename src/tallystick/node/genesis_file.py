@@ -4,6 +4,7 @@ Calendars, law packs, zones and reference rates are named and taken from the see
 made on this machine. Every fault names the field, and its line where the text shows it.
 """
 
+import copy
 import datetime
 import json
 import re
@@ -157,7 +158,7 @@ class GenesisFile:
         where = f"members[{number}]"
         if not isinstance(given, dict):
             raise self._fault("a table [[members]] is expected", where)
-        member = dict(given)
+        member = copy.deepcopy(given)
         folder = member.pop("folder", None) or folder_of(str(member.get("legal_name", "")))
         offers = member.get("keys", [{"name": "admin", "role": "admin"}])
         if not isinstance(offers, list) or not all(isinstance(offer, dict) for offer in offers):

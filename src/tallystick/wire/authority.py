@@ -4,15 +4,14 @@ A pure function over counts, shared by the kernel at the door and by the stand-a
 Source: DESIGN section 4, "Authorisation is data".
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick.wire.status import Status
 
 KEY_ROLES = ("maker", "checker", "admin")
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(NamedTuple):
     """How many keys of each role must sign, and how many in all."""
 
     makers: int = 0

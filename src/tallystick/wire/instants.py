@@ -28,7 +28,7 @@ class Instant(int):
         return f"Instant({self})"
 
     def __str__(self) -> str:
-        return _format(int(self))
+        return format_instant(self)
 
     def plus(self, milliseconds: int) -> "Instant":
         """The instant that much later, held at the last one of year 9999."""
@@ -46,7 +46,8 @@ class Instant(int):
 
 
 @lru_cache(maxsize=65_536)
-def _format(value: int) -> str:
+def format_instant(value: int) -> str:
+    """The one form of an instant, from milliseconds since 1970."""
     if not 0 <= value <= LAST_MS:
         raise DecodeError(f"instant {value} out of range")
     moment = _EPOCH + value * _MILLISECOND

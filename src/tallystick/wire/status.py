@@ -92,7 +92,10 @@ class Status(enum.Enum):
     FREEZE_NOT_FIRST = 334, "A judgment executes the freeze that is first in the queue on all of its units."
     EARMARK_BINDING = 340, "Money set aside for a receivable may not be taken back from the due date on."
     PAYMENT_PENDING = 341, "A bank payment of these units awaits the answers of their holders.", True
-    NO_RECOURSE = 342, "Nobody answers for these units to their holder: the hop was without recourse, or there was none."
+    NO_RECOURSE = (
+        342,
+        "Nobody answers for these units to their holder: the hop was without recourse, or there was none.",
+    )
     NOT_EVALUATED = 350, "The funder has not evaluated this financing and accepted it."
     QUOTE_NOT_OPEN = 351, "The quote is sealed, was left unrevealed, has lapsed, or was awarded in vain."
 

@@ -131,7 +131,7 @@ def test_announcing(bench: Bench) -> None:
     world = bench.world
 
     def said(**fields: object) -> AnnounceDeposit:
-        return AnnounceDeposit(**{"account": bench.account, "currency": "CNY", "units": Units(1), **fields})  # type: ignore[arg-type]
+        return AnnounceDeposit(**{"account": bench.account, "currency": "CNY", "units": Units(1), **fields})
 
     world.do(
         said(account="acc_" + NOBODY), by=bench.payer, expect=Status.NOT_FOUND, vector="deposit.announce/not_found"
@@ -206,7 +206,7 @@ def test_suspense_is_assigned_by_custodian_and_payer_together(bench: Bench) -> N
 
     def assign(**fields: object) -> AssignDeposit:
         said = {"deposit": deposit, "account": bench.account, "currency": "CNY", "units": Units(90), **fields}
-        return AssignDeposit(**said)  # type: ignore[arg-type]
+        return AssignDeposit(**said)
 
     world.do(assign(), by=bench.bank, expect=Status.NOT_A_PARTY, vector="deposit.assign/not_a_party")
     both = {"by": bench.bank, "also": (bench.payer,)}
@@ -216,12 +216,8 @@ def test_suspense_is_assigned_by_custodian_and_payer_together(bench: Bench) -> N
     world.do(
         assign(account="acc_" + NOBODY), **both, expect=Status.NOT_FOUND, vector="deposit.assign/account_not_found"
     )
-    world.do(
-        assign(units=Units(91)), **both, expect=Status.AMOUNT_DIFFERS, vector="deposit.assign/amount_differs"
-    )
-    world.do(
-        assign(currency="GBP"), **both, expect=Status.CURRENCY_MISMATCH, vector="deposit.assign/currency_mismatch"
-    )
+    world.do(assign(units=Units(91)), **both, expect=Status.AMOUNT_DIFFERS, vector="deposit.assign/amount_differs")
+    world.do(assign(currency="GBP"), **both, expect=Status.CURRENCY_MISMATCH, vector="deposit.assign/currency_mismatch")
     pounds = opened(world, bench.payer, bench.bank, "GBP")
     world.do(assign(account=pounds), **both, expect=Status.CURRENCY_MISMATCH, vector="deposit.assign/other_currency")
     other_bank = world.member("Other bank", Role.CUSTODIAN)
@@ -229,6 +225,9 @@ def test_suspense_is_assigned_by_custodian_and_payer_together(bench: Bench) -> N
     world.do(
         assign(account=elsewhere), **both, expect=Status.CUSTODIAN_DIFFERS, vector="deposit.assign/custodian_differs"
     )
+    pounds_closed = CloseAccount(account=pounds)
+    world.do(pounds_closed, by=bench.payer)
+    world.do(assign(account=pounds), **both, expect=Status.WRONG_STATE, vector="deposit.assign/account_not_open")
     world.do(assign(), **both, vector="deposit.assign/assigned")
     assert (bench.suspense, money(world, bench.payer)) == (0, 90)
     world.do(assign(), **both, expect=Status.WRONG_STATE, vector="deposit.assign/wrong_state")
@@ -241,15 +240,11 @@ def test_suspense_goes_back_to_the_remitter(bench: Bench) -> None:
 
     def back(**fields: object) -> ReturnDeposit:
         said = {"deposit": deposit, "currency": "CNY", "units": Units(90), "bank_reference": "OUT-1", **fields}
-        return ReturnDeposit(**said)  # type: ignore[arg-type]
+        return ReturnDeposit(**said)
 
-    world.do(
-        back(deposit="dep_" + NOBODY), by=bench.bank, expect=Status.NOT_FOUND, vector="deposit.return/not_found"
-    )
+    world.do(back(deposit="dep_" + NOBODY), by=bench.bank, expect=Status.NOT_FOUND, vector="deposit.return/not_found")
     world.do(back(), by=bench.payer, expect=Status.NOT_A_PARTY, vector="deposit.return/not_a_party")
-    world.do(
-        back(units=Units(9)), by=bench.bank, expect=Status.AMOUNT_DIFFERS, vector="deposit.return/amount_differs"
-    )
+    world.do(back(units=Units(9)), by=bench.bank, expect=Status.AMOUNT_DIFFERS, vector="deposit.return/amount_differs")
     world.do(
         back(currency="GBP"), by=bench.bank, expect=Status.CURRENCY_MISMATCH, vector="deposit.return/currency_mismatch"
     )
@@ -318,12 +313,8 @@ def test_a_mirror_does_not_fall_below_zero(bench: Bench) -> None:
 def test_reversing(bench: Bench) -> None:
     world = bench.world
     deposit = funded(world, bench.account, 100)
-    world.do(
-        reversal("dep_" + NOBODY, 1), by=bench.bank, expect=Status.NOT_FOUND, vector="deposit.reverse/not_found"
-    )
-    world.do(
-        reversal(deposit, 100), by=bench.payer, expect=Status.NOT_A_PARTY, vector="deposit.reverse/not_a_party"
-    )
+    world.do(reversal("dep_" + NOBODY, 1), by=bench.bank, expect=Status.NOT_FOUND, vector="deposit.reverse/not_found")
+    world.do(reversal(deposit, 100), by=bench.payer, expect=Status.NOT_A_PARTY, vector="deposit.reverse/not_a_party")
     world.do(
         reversal(deposit, 99), by=bench.bank, expect=Status.AMOUNT_DIFFERS, vector="deposit.reverse/amount_differs"
     )

@@ -34,7 +34,7 @@ class Bench:
 
     def freeze(self, units: int, **fields: object) -> FreezeAccount:
         said = {"account": self.account, "currency": "CNY", "units": Units(units), "authority_order": ORDER, **fields}
-        return FreezeAccount(**said)  # type: ignore[arg-type]
+        return FreezeAccount(**said)
 
     def frozen(self, units: int, until_on: datetime.date | None = None) -> str:
         """A freeze in force. Returns its id."""
@@ -43,11 +43,11 @@ class Bench:
 
     def transfer(self, units: int, **fields: object) -> TransferFunds:
         said = {"source": self.account, "target": self.target, "currency": "CNY", "units": Units(units), **fields}
-        return TransferFunds(subject="goods", **said)  # type: ignore[arg-type]
+        return TransferFunds(subject="goods", **said)
 
     def deduct(self, units: int, **fields: object) -> DeductByOrder:
         said = {"account": self.account, "currency": "CNY", "units": Units(units), "authority_order": ORDER, **fields}
-        return DeductByOrder(**{"bank_reference": "DED-1", **said})  # type: ignore[arg-type]
+        return DeductByOrder(**{"bank_reference": "DED-1", **said})
 
 
 @pytest.fixture
@@ -62,9 +62,7 @@ def bench() -> Bench:
 def test_a_freeze_bars_debits_of_an_amount_only(bench: Bench) -> None:
     world = bench.world
     world.do(bench.freeze(60), by=bench.bank, vector="account.freeze/frozen")
-    world.do(
-        bench.transfer(41), by=bench.owner, expect=Status.ACCOUNT_FROZEN, vector="funds.transfer/account_frozen"
-    )
+    world.do(bench.transfer(41), by=bench.owner, expect=Status.ACCOUNT_FROZEN, vector="funds.transfer/account_frozen")
     world.do(bench.transfer(40), by=bench.owner, vector="funds.transfer/done")
     funded(world, bench.account, 5)
     world.do(bench.transfer(5), by=bench.owner)
@@ -168,9 +166,7 @@ def test_deducting(bench: Bench) -> None:
         vector=f"{name}/currency_mismatch",
     )
     world.do(bench.deduct(0), by=bench.bank, expect=Status.AMOUNT_ZERO, vector=f"{name}/amount_zero")
-    world.do(
-        bench.deduct(101), by=bench.bank, expect=Status.INSUFFICIENT_FUNDS, vector=f"{name}/insufficient_funds"
-    )
+    world.do(bench.deduct(101), by=bench.bank, expect=Status.INSUFFICIENT_FUNDS, vector=f"{name}/insufficient_funds")
     world.do(CloseAccount(account=bench.target), by=bench.payee)
     closed = bench.deduct(1, account=bench.target)
     world.do(closed, by=bench.bank, expect=Status.WRONG_STATE, vector=f"{name}/wrong_state")
@@ -196,9 +192,7 @@ def test_transferring_funds(bench: Bench) -> None:
         bench.transfer(1, target=bench.account), by=bench.owner, expect=Status.SAME_PARTY, vector=f"{name}/same_party"
     )
     world.do(bench.transfer(0), by=bench.owner, expect=Status.AMOUNT_ZERO, vector=f"{name}/amount_zero")
-    world.do(
-        bench.transfer(101), by=bench.owner, expect=Status.INSUFFICIENT_FUNDS, vector=f"{name}/insufficient_funds"
-    )
+    world.do(bench.transfer(101), by=bench.owner, expect=Status.INSUFFICIENT_FUNDS, vector=f"{name}/insufficient_funds")
     pounds = opened(world, bench.payee, bench.bank, "GBP")
     world.do(
         bench.transfer(1, target=pounds),

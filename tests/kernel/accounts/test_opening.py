@@ -60,12 +60,8 @@ def test_who_may_not_apply_and_where(bench: Bench) -> None:
         vector="account.apply/unknown_currency",
     )
     stranger = "mbr_" + "0" * 16
-    world.do(
-        application(stranger), by=bench.client, expect=Status.NOT_A_MEMBER, vector="account.apply/not_a_member"
-    )
-    world.do(
-        application(bench.client), by=bench.bank, expect=Status.ROLE_MISSING, vector="account.apply/role_missing"
-    )
+    world.do(application(stranger), by=bench.client, expect=Status.NOT_A_MEMBER, vector="account.apply/not_a_member")
+    world.do(application(bench.client), by=bench.bank, expect=Status.ROLE_MISSING, vector="account.apply/role_missing")
     suspended = world.member(
         "Suspended bank", Role.CUSTODIAN, states=(StateEntry(state=MemberState.SUSPENDED, since=GENESIS),)
     )

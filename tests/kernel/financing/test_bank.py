@@ -17,6 +17,7 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
+from tests.support.accounts import money
 from tests.support.financing import (
     MILLION,
     Market,
@@ -24,7 +25,6 @@ from tests.support.financing import (
     deadline_of,
     freeze_of,
     market,
-    money_of,
     net_on,
     pass_deadline,
     registered,
@@ -64,7 +64,7 @@ def ruling_of(financing_id: str, verdict: Verdict) -> RuleOnFinancing:
 def test_the_clients_confirmation_hands_the_parcel_on() -> None:
     m = market()
     financing_id = registered(m, settlement=Settlement.BANK)
-    before = money_of(m.world, m.funder)
+    before = money(m.world, m.funder)
     m.world.do(settlement_of(m, financing_id, net_of(m)), by=m.funder, vector="financing.settle/bank")
     row = m.financing(financing_id)
     assert row.state is FinancingState.PAID
@@ -74,7 +74,7 @@ def test_the_clients_confirmation_hands_the_parcel_on() -> None:
     m.world.do(good, by=m.client, vector="financing.confirm_receipt/accepted")
     assert m.financing(financing_id).state is FinancingState.SETTLED
     assert holdings(m.world, m.receivable) == [(m.funder, 1, MILLION)]
-    assert money_of(m.world, m.funder) == before
+    assert money(m.world, m.funder) == before
     m.world.do(good, by=m.client, expect=Status.WRONG_STATE, vector="financing.confirm_receipt/wrong_state")
 
 

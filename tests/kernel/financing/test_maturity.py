@@ -16,15 +16,13 @@ from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
+from tests.support.accounts import check_books, money, opened
 from tests.support.financing import (
     MILLION,
     Market,
     asked,
-    books_balance,
     decision_of,
-    give_account,
     market,
-    money_of,
     net_on,
     pass_deadline,
     quoted,
@@ -40,7 +38,7 @@ SLOW = Policies(contract_days=200, review_deadline_days=200, settle_days=200, re
 def debtor_market() -> Market:
     """The market with a debtor that has the money."""
     m = market(policies=SLOW)
-    give_account(m.world, m.custodian, m.trade.buyer, MILLION)
+    opened(m.world, m.trade.buyer, m.custodian, units=MILLION)
     return m
 
 
@@ -67,30 +65,27 @@ def test_a_maturity_under_contract_is_held_and_goes_to_the_funder_when_its_payme
     paid_on = m.world.today()
     net = net_on(60_000_000, "5.5", paid_on, DUE_ON)
     m.world.do(settlement_of(m, financing_id, net), by=m.funder)
-    before = money_of(m.world, m.funder)
+    before = money(m.world, m.funder)
     m.world.wait(until=due_day(m))
     assert m.world.row(Receivable, m.receivable).state is ReceivableState.REDEEMED
     assert held(m) == 60_000_000
-    assert money_of(m.world, m.client) == 40_000_000
+    assert money(m.world, m.client) == 40_000_000
     confirm = ConfirmFinancingReceipt(financing=financing_id, currency="CNY", net=Units(net))
     m.world.do(confirm, by=m.client, vector="financing.confirm_receipt/after_maturity")
     assert m.financing(financing_id).state is FinancingState.SETTLED
-    assert (held(m), money_of(m.world, m.funder) - before) == (0, 60_000_000)
-    assert books_balance(m.world)
+    assert (held(m), money(m.world, m.funder) - before) == (0, 60_000_000)
+    check_books(m.world)
 
 
 @pytest.mark.parametrize("ending", ["refused", "not_paid", "ruled"])
 def test_a_maturity_under_contract_goes_to_the_client_when_the_financing_fails(ending: str) -> None:
     m = debtor_market()
-    if ending == "refused":
-        financing_id = signed(m)
-    else:
-        financing_id = registered(m, settlement=Settlement.BANK)
+    financing_id = signed(m) if ending == "refused" else registered(m, settlement=Settlement.BANK)
     if ending == "ruled":
         m.world.do(settlement_of(m, financing_id, net_on(MILLION, "5.5", m.world.today(), DUE_ON)), by=m.funder)
         m.world.do(DisputeFinancingReceipt(financing=financing_id, statement=anchor("statement")), by=m.client)
     m.world.wait(until=due_day(m))
-    assert (held(m), money_of(m.world, m.client)) == (MILLION, 0)
+    assert (held(m), money(m.world, m.client)) == (MILLION, 0)
     if ending == "refused":
         m.world.do(decision_of(m, financing_id, ReviewResult.REFUSE), by=m.trade.auditor)
     elif ending == "ruled":
@@ -101,8 +96,8 @@ def test_a_maturity_under_contract_goes_to_the_client_when_the_financing_fails(e
         m.world.do(ruling, by=m.arbitrator)
     else:
         pass_deadline(m, financing_id)
-    assert (held(m), money_of(m.world, m.client)) == (0, MILLION)
-    assert books_balance(m.world)
+    assert (held(m), money(m.world, m.client)) == (0, MILLION)
+    check_books(m.world)
 
 
 def test_after_the_due_date_nothing_is_left_to_discount_on_the_ledger() -> None:
@@ -112,7 +107,7 @@ def test_after_the_due_date_nothing_is_left_to_discount_on_the_ledger() -> None:
     m.world.do(settlement_of(m, financing_id, MILLION), by=m.funder, expect=Status.NOTHING_TO_PAY_OUT)
     pass_deadline(m, financing_id)
     assert m.financing(financing_id).state is FinancingState.SETTLEMENT_FAILED
-    assert money_of(m.world, m.client) == MILLION
+    assert money(m.world, m.client) == MILLION
 
 
 def test_part_redeemed_early_under_contract_settles_with_the_rest_of_the_parcel() -> None:
@@ -120,13 +115,14 @@ def test_part_redeemed_early_under_contract_settles_with_the_rest_of_the_parcel(
     financing_id = registered(m)
     early(m, 30_000_000)
     assert held(m) == 30_000_000
-    before = money_of(m.world, m.funder)
+    before = money(m.world, m.funder)
     net = net_on(MILLION, "5.5", m.world.today(), DUE_ON)
     m.world.do(settlement_of(m, financing_id, net), by=m.funder, vector="financing.settle/part_redeemed")
     assert holdings(m.world, m.receivable) == [(m.funder, 30_000_001, MILLION)]
-    assert money_of(m.world, m.funder) == before - net + 30_000_000
-    assert money_of(m.world, m.client) == net
-    assert (held(m), books_balance(m.world)) == (0, True)
+    assert money(m.world, m.funder) == before - net + 30_000_000
+    assert money(m.world, m.client) == net
+    assert held(m) == 0
+    check_books(m.world)
 
 
 def test_a_redemption_before_the_full_signature_pays_the_client_and_ends_the_request() -> None:
@@ -136,7 +132,7 @@ def test_a_redemption_before_the_full_signature_pays_the_client_and_ends_the_req
     early(m, 5_000_000)
     row = m.financing(financing_id)
     assert (row.state, row.reason, row.deadline) == (FinancingState.EXPIRED, "redeemed", None)
-    assert money_of(m.world, m.client) == 5_000_000
+    assert money(m.world, m.client) == 5_000_000
     assert held(m) == 0
     assert not any(parcel.locks for parcel in m.world.row(Receivable, m.receivable).parcels)
     assert "financing.expired" in m.world.told(m.funder)

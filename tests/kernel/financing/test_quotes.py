@@ -13,7 +13,9 @@ from tallystick.kernel.financing.sealed import commitment_of
 from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.limits import LimitScope, SetLimit
 from tallystick.kernel.membership.records import Member, MemberState, StateEntry
+from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import Rate, Units
+from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
 from tests.support.financing import (
     MILLION,
@@ -281,6 +283,22 @@ def test_both_sides_of_the_reveal_window_and_what_stays_sealed_is_counted() -> N
     assert m.world.row(NonReveal, m.rival).count == 2
     assert m.world.told(m.rival).count("financing.not_revealed") == 2
     assert f"{NonReveal.table}/{m.funder}" not in m.world.state.rows
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_quotes_that_close_at_the_cutoff_come_too_late(is_sealed: bool) -> None:
+    m = market(policies=Policies(quote_days=200))
+    cutoff = m.world.row(Receivable, m.receivable).cutoff_at
+    financing_id = asked(m, sealed=is_sealed, closes_at=cutoff)
+    terms = terms_of(m, valid_until=cutoff.plus(DAY_MS))
+    if is_sealed:
+        sealed(m, financing_id, m.funder, terms)
+    else:
+        quoted(m, financing_id, m.funder, valid_until=terms.valid_until)
+    pass_deadline(m, financing_id)
+    row = m.financing(financing_id)
+    assert row.state is (FinancingState.NO_QUOTES if is_sealed else FinancingState.EXPIRED)
+    assert not m.world.row(Receivable, m.receivable).parcels[0].locks
 
 
 def test_all_stay_sealed_and_the_request_ends() -> None:

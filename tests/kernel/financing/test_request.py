@@ -89,8 +89,8 @@ def test_a_request_is_refused(case: str, changed: dict[str, Any]) -> None:
 def test_a_request_is_the_holders_alone() -> None:
     m = market()
     for other in (m.trade.buyer, m.funder, m.platform, m.trade.auditor):
-        vector = "financing.request/not_a_party" if other == m.funder else ""
-        m.world.do(request_of(m), by=other, expect=Status.NOT_A_PARTY, vector=vector)
+        vector = "financing.request/not_the_holder" if other == m.funder else ""
+        m.world.do(request_of(m), by=other, expect=Status.RECEIVABLE_NOT_HELD, vector=vector)
 
 
 def test_the_permission_to_finance_its_ceiling_and_its_end() -> None:
@@ -175,6 +175,13 @@ def test_only_funders_are_invited_and_neither_client_nor_debtor() -> None:
         expect=Status.BAD_VALUE,
         vector="financing.request/bad_value",
     )
+
+
+def test_a_debtor_that_holds_its_own_debt_sets_it_off_and_does_not_finance_it() -> None:
+    m = market()
+    row = m.world.row(Receivable, m.receivable)
+    m.world.put(replace(row, parcels=(replace(row.parcels[0], holder=m.trade.buyer),)))
+    m.world.do(request_of(m), by=m.trade.buyer, expect=Status.SAME_PARTY)
 
 
 def test_locked_and_frozen_units_are_not_financed() -> None:

@@ -3,17 +3,19 @@
 import pytest
 from msgspec.structs import replace
 
-from tallystick.kernel.accounts.records import AccountFreeze, Balance
+from tallystick.kernel.accounts.freezes import FreezeAccount
+from tallystick.kernel.accounts.opening import CloseAccount
 from tallystick.kernel.financing.records import FinancingState
 from tallystick.kernel.financing.registration import CancelRegistration
 from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.limits import DebtorCredit, LimitScope, SetLimit
-from tallystick.kernel.membership.records import Member, Role
+from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.transfers.records import Transfer, TransferKind, TransferState
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
+from tests.support.accounts import check_books, money, opened
 from tests.support.financing import (
     MILLION,
     Market,
@@ -21,14 +23,11 @@ from tests.support.financing import (
     asked,
     award_of,
     awarded,
-    books_balance,
     contract_of,
     deadline_of,
     decision_of,
     freeze_of,
-    give_account,
     market,
-    money_of,
     net_on,
     pass_deadline,
     quoted,
@@ -37,7 +36,6 @@ from tests.support.financing import (
     settlement_of,
     signed,
 )
-from tests.support.law import licence, under
 from tests.support.receivables import DUE_ON, acceptance_of, anchor, holdings, offered, passing_of, span
 
 UNKNOWN = "fin_0000000000000000"
@@ -52,13 +50,13 @@ def test_cash_and_parcel_pass_in_one_step() -> None:
     m = market()
     financing_id = registered(m, 60_000_000)
     net = net_of(m, financing_id)
-    before = money_of(m.world, m.funder)
+    before = money(m.world, m.funder)
     m.world.do(settlement_of(m, financing_id, net), by=m.funder, vector="financing.settle/accepted")
     row = m.financing(financing_id)
     assert row.state is FinancingState.SETTLED
-    assert money_of(m.world, m.client) == net
-    assert money_of(m.world, m.funder) == before - net
-    assert books_balance(m.world)
+    assert money(m.world, m.client) == net
+    assert money(m.world, m.funder) == before - net
+    check_books(m.world)
     assert holdings(m.world, m.receivable) == [(m.funder, 1, 60_000_000), (m.client, 60_000_001, MILLION)]
     assert not any(parcel.locks for parcel in m.world.row(Receivable, m.receivable).parcels)
     assert row.payment is not None
@@ -140,9 +138,8 @@ def test_both_sides_of_the_settlement_window() -> None:
 
 
 def test_without_the_money_neither_passes() -> None:
-    m = market()
+    m = market(funds=100)
     financing_id = registered(m)
-    give_account(m.world, m.custodian, m.funder, 100)
     net = net_of(m, financing_id)
     before = holdings(m.world, m.receivable)
     m.world.do(
@@ -152,25 +149,22 @@ def test_without_the_money_neither_passes() -> None:
         vector="financing.settle/insufficient_funds",
     )
     assert holdings(m.world, m.receivable) == before
-    assert money_of(m.world, m.client) == 0
+    assert money(m.world, m.client) == 0
 
 
 @pytest.mark.parametrize("case", ["account_missing", "custodian_differs", "account_frozen"])
 def test_accounts_that_cannot_pay_or_be_paid(case: str) -> None:
     m = market()
     financing_id = registered(m)
-    rows = m.world.state.rows
     if case == "account_frozen":
-        name = give_account(m.world, m.custodian, m.funder, MILLION)
-        freeze = AccountFreeze(id="frz_0000000000000000", authority=anchor("court_order"), units=Units(MILLION))
-        balance = rows[f"balance/{name}"]
-        assert isinstance(balance, Balance)
-        m.world.put(replace(balance, freezes=(freeze,)))
+        order = FreezeAccount(
+            account=m.account_of(m.funder), currency="CNY", units=Units(10 * MILLION), authority_order=anchor("order")
+        )
+        m.world.do(order, by=m.custodian)
     else:
-        del rows[f"accounts_of/{m.client}/CNY"]
-        if case == "custodian_differs":
-            other = m.world.member("Other bank", Role.CUSTODIAN)
-            give_account(m.world, other, m.client, 0)
+        m.world.do(CloseAccount(account=m.account_of(m.client)), by=m.client)
+    if case == "custodian_differs":
+        opened(m.world, m.client, m.world.member("Other bank", Role.CUSTODIAN))
     m.world.do(
         settlement_of(m, financing_id, net_of(m, financing_id)),
         by=m.funder,
@@ -304,55 +298,3 @@ def test_both_sides_of_the_time_to_cancel() -> None:
     assert m.world.told(m.client).count("financing.cancellation_overdue") == 1
     # It can still be cancelled, and until it is, it bars what the law bars.
     m.world.do(cancellation_of(financing_id), by=m.funder)
-
-
-def test_the_cn_pack_wants_search_and_registration_before_money() -> None:
-    m = market_under_cn()
-    financing_id = approved(m)
-    good = settlement_of(m, financing_id, net_of(m, financing_id))
-    refused = m.world.submit(m.world.sign(good, by=m.funder))
-    assert refused.status in (Status.SEARCH_MISSING, Status.REGISTRATION_MISSING)
-    assert refused.facts["clause"]
-    m.world.do(registration_of(financing_id), by=m.funder)
-    m.world.do(good, by=m.funder)
-    judged = m.financing(financing_id).judged
-    assert judged is not None
-    assert any(version.startswith("cn") for version in judged.packs)
-
-
-def market_under_cn() -> Market:
-    """The market under the cn pack, its custodian a licensed bank."""
-    m = market()
-    under(m.world, "cn")
-    bank = m.world.row(Member, m.custodian)
-    m.world.put(replace(bank, licences=(licence("banking"),)))
-    return m
-
-
-def test_the_cn_pack_wants_a_failed_registration_cancelled_first() -> None:
-    m = market_under_cn()
-    failed = registered(m)
-    pass_deadline(m, failed)
-    again = registered(m)
-    good = settlement_of(m, again, net_of(m, again))
-    m.world.do(
-        good,
-        by=m.funder,
-        expect=Status.REGISTRATION_NOT_CANCELLED,
-        vector="financing.settle/registration_not_cancelled",
-    )
-    m.world.do(cancellation_of(failed), by=m.funder)
-    m.world.do(good, by=m.funder)
-
-
-def test_the_cn_pack_wants_money_through_a_licensed_bank() -> None:
-    m = market_under_cn()
-    financing_id = registered(m)
-    bank = m.world.row(Member, m.custodian)
-    m.world.put(replace(bank, licences=()))
-    m.world.do(
-        settlement_of(m, financing_id, net_of(m, financing_id)),
-        by=m.funder,
-        expect=Status.FUNDS_OUTSIDE_BANKS,
-        vector="financing.settle/funds_outside_banks",
-    )

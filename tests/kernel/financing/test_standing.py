@@ -1,9 +1,11 @@
 """What a suspension, a succession and a wish to leave do to requests and offers that nobody is bound by."""
 
 from tallystick.kernel.financing.records import FinancingState, QuoteState
+from tallystick.kernel.financing.registration import CancelRegistration
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import LeaveChain, SucceedMember, SuspendMember
 from tallystick.kernel.receivables.records import Receivable
+from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
 from tests.support.financing import (
     MILLION,
@@ -122,6 +124,18 @@ def test_nobody_leaves_while_named_in_a_live_financing() -> None:
     net = net_on(MILLION, "5.5", m.world.today(), DUE_ON)
     m.world.do(settlement_of(m, financing_id, net), by=m.funder)
     m.world.do(LeaveChain(), by=m.arbitrator)
+
+
+def test_a_funder_does_not_leave_a_registration_behind() -> None:
+    m = market()
+    financing_id = registered(m)
+    pass_deadline(m, financing_id)
+    m.world.wait(40 * DAY_MS)
+    assert m.financing(financing_id).live_for() == (m.funder,)
+    m.world.do(LeaveChain(), by=m.funder, expect=Status.STILL_LIVE)
+    cancel = CancelRegistration(financing=financing_id, number="R-2026-0001", cancellation="C-2026-0001")
+    m.world.do(cancel, by=m.funder)
+    assert m.financing(financing_id).live_for() == ()
 
 
 def test_a_successor_settles_what_the_client_signed() -> None:

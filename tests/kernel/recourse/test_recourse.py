@@ -12,6 +12,7 @@ from tallystick.kernel.accounts.records import AccountsOf
 from tallystick.kernel.core.fields import Interval, Position
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.freezes import FreezeParcel
+from tallystick.kernel.receivables.judgments import AssignByJudgment
 from tallystick.kernel.receivables.records import ReceivableState
 from tallystick.kernel.recourse.claims import ClaimRecourse, PayRecourse, RefuseRecourse, WriteOff
 from tallystick.kernel.recourse.hops import answers_for
@@ -50,7 +51,7 @@ class Chain:
 
 def pay(claim: Recourse, units: int | None = None, **fields: object) -> PayRecourse:
     said = {"recourse": claim.id, "currency": "CNY", "units": claim.units if units is None else Units(units), **fields}
-    return PayRecourse(**said)  # type: ignore[arg-type]
+    return PayRecourse(**said)
 
 
 def chain(*, middle_answers: bool = True, overdue: bool = True, funds: int = 1_000) -> Chain:
@@ -147,6 +148,18 @@ def test_a_part_payment_by_the_debtor_lowers_what_the_liable_party_owes() -> Non
     world.do(pay(claim, 100), by=c.dealer)
     assert holdings(world, d.receivable)[0] == (c.dealer, 101, 200)
     d.check()
+
+
+def test_units_that_a_judgment_took_from_the_claimant_are_not_paid_for() -> None:
+    c = chain()
+    claim = c.claimed(1, 200, c.last)
+    taken = AssignByJudgment(
+        receivable=c.d.receivable, interval=span(1, 50), to=c.d.trade.funder, judgment=anchor("judgment")
+    )
+    c.d.world.do(taken, by=c.d.trade.auditor)
+    # Units 51..200 of 1..200, for which 199 was given: 199 - floor(49.75).
+    c.d.world.do(pay(claim, 150), by=c.dealer)
+    assert holdings(c.d.world, c.d.receivable)[:2] == [(c.d.trade.funder, 1, 50), (c.dealer, 51, 200)]
 
 
 def test_deadlines_to_claim_and_to_pay() -> None:

@@ -3,8 +3,10 @@
 import datetime
 
 import pytest
+from msgspec.structs import replace
 
 from tallystick.kernel.accounts.freezes import FreezeAccount, UnfreezeAccount
+from tallystick.kernel.core.fields import Position
 from tallystick.kernel.governance.policies import Shortfall
 from tallystick.kernel.membership.records import Member, Role
 from tallystick.kernel.membership.standing import DeclareInsolvent
@@ -15,7 +17,7 @@ from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
 from tests.support.accounts import check_books, funded, held_for, money, opened
 from tests.support.receivables import anchor, holdings, issued, request_of, span, transferred
-from tests.support.redemption import debt
+from tests.support.redemption import Debt, debt
 
 
 def test_the_due_date_pays_all_holders_in_the_step_that_retires_their_parcels() -> None:
@@ -202,6 +204,30 @@ def test_an_insolvent_debtor_pays_nothing_by_itself_and_its_debt_falls_due() -> 
     assert d.money() == (2_000, 0, 0)
     d.world.do(d.redeem(1_000), by=d.buyer)
     assert d.money() == (1_000, 600, 400), "the estate may still pay"
+
+
+def insolvent(d: Debt) -> None:
+    """The authority's finding alone, before the walk through the member's business has reached anything."""
+    row = d.world.row(Member, d.buyer)
+    d.world.put(replace(row, insolvent_since=Position(d.world.height, 0)))
+
+
+def test_automatic_payment_stops_even_where_the_walk_has_not_come_yet() -> None:
+    d = debt()
+    d.fund(1_000)
+    insolvent(d)
+    d.to_due_date()
+    assert d.money() == (1_000, 0, 0)
+    assert d.row.pay_at is None
+
+
+def test_funding_an_insolvent_debtor_pays_nothing_by_itself() -> None:
+    d = debt()
+    d.to_due_date()
+    insolvent(d)
+    d.fund(1_000)
+    d.world.wait()
+    assert d.money() == (1_000, 0, 0)
 
 
 @pytest.mark.parametrize("count", [31, 40])

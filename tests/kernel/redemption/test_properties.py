@@ -68,7 +68,7 @@ class Redemptions(RuleBasedStateMachine):
 
     @rule(units=amounts)
     def debtor_spends(self, units: int) -> None:
-        target = self.d.world.state.rows[f"accounts_of/{self.d.supplier}/CNY"].accounts[0].account  # type: ignore[attr-defined]
+        target = self.d.world.state.rows[f"accounts_of/{self.d.supplier}/CNY"].accounts[0].account
         asked = TransferFunds(source=self.d.account, target=target, currency="CNY", units=Units(units), subject="goods")
         self.attempt(asked, self.d.buyer)
 

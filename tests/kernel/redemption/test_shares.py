@@ -5,13 +5,16 @@ import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from tallystick.kernel.core.fields import Interval
-from tallystick.kernel.financing.records import FinancingState
+from tallystick.kernel.core.fields import Interval, Position
+from tallystick.kernel.core.state import Overlay
+from tallystick.kernel.core.step import Step
+from tallystick.kernel.financing.records import Financing, FinancingState, Settlement
 from tallystick.kernel.receivables.freezes import FreezeParcel, UnfreezeParcel
 from tallystick.kernel.receivables.judgments import AssignByJudgment, CancelByJudgment
-from tallystick.kernel.receivables.records import Lock, LockKind, Parcel, Receivable, ReceivableState
-from tallystick.kernel.redemption.shares import pieces_of
+from tallystick.kernel.receivables.records import Lock, LockKind, Parcel, ReceivableState
+from tallystick.kernel.redemption.shares import decide_shares, pieces_of
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tests.support.accounts import held_for, money
@@ -121,27 +124,22 @@ def test_a_partial_payment_holds_only_what_it_pays_of_frozen_units() -> None:
 
 @pytest.mark.parametrize("to_funder", [True, False])
 def test_units_under_contract_are_held_for_the_financings_outcome(to_funder: bool) -> None:
-    from tallystick.kernel.core.step import Step
-    from tallystick.kernel.redemption import maturity, shares
-
     d = debt()
     d.fund(1_000)
     row = d.row
     lock = Lock(interval=span(401, 700), by="fin_" + "1" * 16, kind=LockKind.FINANCING)
-    parcels = (row.parcels[0], _with(row.parcels[1], lock))
-    d.world.put(_replace(row, parcels=parcels))
-    d.world.put(_financing(d, lock, FinancingState.UNDER_REVIEW))
+    parcels = (row.parcels[0], replace(row.parcels[1], locks=(lock,)))
+    d.world.put(replace(row, parcels=parcels), under_contract(d, lock))
     d.to_due_date()
     assert d.state is ReceivableState.REDEEMED
     assert (d.money(), d.held()) == ((0, 300, 400), 300)
-    assert maturity is not None
-    overlay = _overlay(d)
+    overlay = Overlay(d.world.state)
     step = Step(d.world.chain, d.world.block(), overlay, 0, ("block", "outcome"), ())
     step.begin(0)
     step.open_for_writing()
     winner = d.trade.funder if to_funder else d.supplier
-    events = list(shares.decide_shares(step, d.row, lock.by, winner))
-    again = list(shares.decide_shares(step, d.row, lock.by, d.supplier))
+    events = list(decide_shares(step, d.row, lock.by, winner))
+    again = list(decide_shares(step, d.row, lock.by, d.supplier))
     d.world.state.commit(overlay)
     assert [event.kind for event in events] == ["account.posted", "redemption.released"]
     assert again == [], "a hold is never paid twice"
@@ -151,29 +149,8 @@ def test_units_under_contract_are_held_for_the_financings_outcome(to_funder: boo
     d.check()
 
 
-def _replace(row: Receivable, **fields: object) -> Receivable:
-    from msgspec.structs import replace
-
-    changed: Receivable = replace(row, **fields)
-    return changed
-
-
-def _with(parcel: Parcel, lock: Lock) -> Parcel:
-    from msgspec.structs import replace
-
-    return replace(parcel, locks=(lock,))
-
-
-def _overlay(d: Debt):  # type: ignore[no-untyped-def]
-    from tallystick.kernel.core.state import Overlay
-
-    return Overlay(d.world.state)
-
-
-def _financing(d: Debt, lock: Lock, state: FinancingState):  # type: ignore[no-untyped-def]
-    from tallystick.kernel.core.fields import Position
-    from tallystick.kernel.financing.records import Financing, Settlement
-
+def under_contract(d: Debt, lock: Lock) -> Financing:
+    """A financing of the supplier's units whose contract is signed and whose outcome is open."""
     return Financing(
         id=lock.by,
         client=d.supplier,
@@ -183,7 +160,7 @@ def _financing(d: Debt, lock: Lock, state: FinancingState):  # type: ignore[no-u
         currency="CNY",
         settlement=Settlement.LEDGER,
         sealed=False,
-        state=state,
+        state=FinancingState.UNDER_REVIEW,
         requested=Position(1, 0),
         closes_at=d.world.now,
         last_at=d.world.now,

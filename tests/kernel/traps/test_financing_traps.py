@@ -1,5 +1,7 @@
 """Traps seen in earlier systems (DOMAIN section 8) that concern financing."""
 
+import datetime
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from tallystick.kernel.financing.sealed import commitment_of
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.status import Status
+from tests.support.accounts import check_books, money
 from tests.support.financing import (
     MILLION,
     NONCE,
@@ -17,12 +20,9 @@ from tests.support.financing import (
     asked,
     award_of,
     awarded,
-    books_balance,
     contract_of,
     evaluation_of,
-    give_account,
     market,
-    money_of,
     net_on,
     pass_deadline,
     quoted,
@@ -33,8 +33,10 @@ from tests.support.financing import (
     stated,
     terms_of,
 )
-from tests.support.receivables import DUE_ON, holdings
+from tests.support.receivables import DUE_ON, ISSUE_ON, holdings
 from tests.support.world import CHAIN_ID
+
+PAY_ON = ISSUE_ON + datetime.timedelta(days=2)
 
 
 def test_a_failed_settlement_lost_the_position() -> None:
@@ -91,24 +93,24 @@ def test_a_settlement_is_not_paid_twice() -> None:
     m = market()
     financing_id = registered(m)
     operation = settlement_of(m, financing_id, net_on(MILLION, "5.5", m.world.today(), DUE_ON))
-    before = money_of(m.world, m.funder)
+    before = money(m.world, m.funder)
     m.world.do(operation, operation, by=m.funder, expect=Status.WRONG_STATE)
-    assert money_of(m.world, m.funder) == before
+    assert money(m.world, m.funder) == before
     m.world.do(operation, by=m.funder)
     m.world.do(operation, by=m.funder, expect=Status.WRONG_STATE)
-    assert before - money_of(m.world, m.funder) == operation.net
-    assert books_balance(m.world)
+    assert before - money(m.world, m.funder) == operation.net
+    check_books(m.world)
 
 
 @pytest.mark.parametrize("short_by", [1, 0])
 def test_a_payment_short_by_a_unit_passes_nothing(short_by: int) -> None:
-    m = market()
+    net = net_on(MILLION, "5.5", PAY_ON, DUE_ON)
+    m = market(funds=net - short_by)
     financing_id = registered(m)
-    net = net_on(MILLION, "5.5", m.world.today(), DUE_ON)
-    give_account(m.world, m.custodian, m.funder, net - short_by)
+    assert m.world.today() == PAY_ON
     operation = settlement_of(m, financing_id, net)
     m.world.do(operation, by=m.funder, expect=Status.INSUFFICIENT_FUNDS if short_by else Status.OK)
-    assert (money_of(m.world, m.client) == net) is (not short_by)
+    assert (money(m.world, m.client) == net) is (not short_by)
     holder = m.client if short_by else m.funder
     assert holdings(m.world, m.receivable) == [(holder, 1, MILLION)]
 

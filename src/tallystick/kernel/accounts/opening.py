@@ -142,7 +142,7 @@ register("account", AccountReview())
 
 
 def pass_account(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
-    """A succession: an account passes with its money. A custodian's books keep its name, its successor signs for them."""
+    """A succession: an account passes with its money. A custodian's books keep its name; its successor signs."""
     if not isinstance(record, Account):
         raise InvariantViolation(f"{record.key} is no account")
     if record.owner != member:

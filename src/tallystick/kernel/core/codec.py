@@ -9,14 +9,18 @@ import msgspec
 
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.errors import DecodeError
-from tallystick.wire.instants import Instant
+from tallystick.wire.instants import Instant, format_instant
 
 T = TypeVar("T")
 
 
 def _enc_hook(value: object) -> str:
     kind = type(value)
-    if kind is Units or kind is Instant or kind is Rate:
+    if kind is Units:
+        return int.__repr__(value)  # type: ignore[arg-type]  # Units are integers
+    if kind is Instant:
+        return format_instant(value)  # type: ignore[arg-type]  # Instants are integers
+    if kind is Rate:
         return str(value)
     raise TypeError(f"{kind.__name__} has no canonical form")
 

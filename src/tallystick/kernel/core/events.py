@@ -4,6 +4,8 @@ Notices, views, webhooks and reports are made from events alone. A kind is decla
 emits it, with the sentence that a notice reads; docs/reference/events.md is generated from the declarations.
 """
 
+import msgspec
+
 from tallystick.kernel.core.fields import Struct
 from tallystick.kernel.core.refusal import Fact, fact
 from tallystick.wire.errors import InvariantViolation
@@ -17,7 +19,7 @@ class Event(Struct):
     kind: str
     record: str
     audience: tuple[str, ...] = ()
-    facts: dict[str, Fact] = {}
+    facts: dict[str, Fact] = msgspec.field(default_factory=dict)
 
 
 class EventKind:

@@ -5,8 +5,9 @@ documented order; `apply` does it and yields the events. The class's docstring f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.fields import Struct
@@ -15,8 +16,7 @@ from tallystick.kernel.core.step import Step
 from tallystick.wire.amounts import Units
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
+class Signers(msgspec.Struct, frozen=True):
     """Whose signatures an operation needs.
 
     Every organisation of `all_of`, exactly one of `one_of` where given, and, where `role` is given, `quorum` different

@@ -5,7 +5,9 @@ transaction's overlay is dropped, an accepted one's is absorbed. Every written r
 body that wrote it) from which its blind in the state tree is derived.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol
 
 from tallystick.kernel.core.record import NO_FACETS, Record, row_changes
@@ -34,7 +36,7 @@ class Overlay:
     `rules` remembers for one block what follows from the rules in force (`Step.recall`).
     """
 
-    __slots__ = ("_index", "_indexed", "_seen", "base", "records", "rules", "rules_changed", "seeds")
+    __slots__ = ("_index", "_indexed", "_seen", "_sorted", "base", "records", "rules", "rules_changed", "seeds")
 
     def __init__(self, base: State) -> None:
         self.base = base
@@ -44,6 +46,7 @@ class Overlay:
         self.rules_changed = False
         self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
         self._index: dict[str, bool] = {}
+        self._sorted: list[str] = []
         self._indexed: dict[str, Record | None] = {}  # the records that `_index` was worked out from
 
     def find(self, key: str) -> Record | None:
@@ -80,7 +83,8 @@ class Overlay:
 
     def index_range(self, start: str, stop: str) -> Iterator[str]:
         index = self.index_changes()
-        mine = sorted(row for row in index if start <= row < stop)
+        rows = self._sorted_rows()
+        mine = rows[bisect_left(rows, start) : bisect_left(rows, stop)]
         if not mine:
             yield from self.base.index_range(start, stop)
             return
@@ -98,6 +102,14 @@ class Overlay:
         for added in mine[position:]:
             if index[added]:
                 yield added
+
+    def _sorted_rows(self) -> list[str]:
+        """The rows of `_index` in order, those that came since the last call sorted in."""
+        rows = self._sorted
+        if len(rows) < len(self._index):
+            rows.extend(islice(self._index, len(rows), None))  # a dict keeps the order in which rows came
+            rows.sort()  # nearly sorted, so cheap
+        return rows
 
     def block_hash(self, height: int) -> str | None:
         return self.base.block_hash(height)

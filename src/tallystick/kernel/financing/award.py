@@ -19,7 +19,7 @@ from tallystick.kernel.financing.lifecycle import (
     ranking,
     with_quote_state,
 )
-from tallystick.kernel.financing.records import Award, Financing, FinancingState, QuoteState
+from tallystick.kernel.financing.records import Award, Financing, FinancingState, QuoteState, Ranked
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.records import Permitted
 from tallystick.kernel.membership.rules import check_party, check_permission
@@ -73,7 +73,7 @@ class AwardFinancing(Operation, tag="financing.award"):
             return refuse(Status.NOT_FOUND, quote=self.quote)
         if all(quote.id != picked.id for quote, _ in open_quotes(step, financing)):
             return refuse(Status.QUOTE_NOT_OPEN, quote=picked.id, state=picked.state.value)
-        if all(entry.quote != picked.id for entry in ranking(step, financing)):
+        if all(entry.quote != picked.id for entry in _order(step, financing)):
             return refuse(Status.NOTHING_TO_PAY_OUT, discount_until_on=financing.discount_until_on)
         refusal = check_party(step, picked.funder)
         if refusal is not None or financing.state is FinancingState.QUOTED:
@@ -85,7 +85,7 @@ class AwardFinancing(Operation, tag="financing.award"):
         financing = step.get(Financing, self.financing)
         if financing.state is FinancingState.SETTLEMENT_FAILED:
             _lock_again(step, financing)
-        order = ranking(step, financing)
+        order = _order(step, financing)
         place = next(index for index, entry in enumerate(order) if entry.quote == self.quote)
         funder = next(quote.funder for quote in financing.quotes if quote.id == self.quote)
         award = Award(
@@ -125,6 +125,10 @@ class AwardFinancing(Operation, tag="financing.award"):
             units=financing.face,
             currency=financing.currency,
         )
+
+
+def _order(step: Step, financing: Financing) -> tuple[Ranked, ...]:
+    return step.once("ranking", lambda: ranking(step, financing))
 
 
 def _free_parcel(step: Step, financing: Financing) -> Parcel | Refusal:

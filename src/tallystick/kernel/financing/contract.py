@@ -146,6 +146,10 @@ def _contract_of(financing: Financing) -> Contract:
 
 
 def _judged(step: Step, financing: Financing) -> Judgement | Refusal:
+    return step.once("judged", lambda: _judge(step, financing))
+
+
+def _judge(step: Step, financing: Financing) -> Judgement | Refusal:
     receivable = step.get(Receivable, financing.receivable)
     return judge_financing(
         step,
@@ -155,7 +159,7 @@ def _judged(step: Step, financing: Financing) -> Judgement | Refusal:
             issue_on=receivable.issue_on,
             due_on=receivable.due_on,
             funder=financing.funder,
-            scrutinised=True,  # only a funder that anchored its assessment may quote
+            scrutinised=financing.is_scrutinised,
         ),
     )
 

@@ -187,7 +187,9 @@ def fail_settlement(step: Step, financing: Financing, reason: str) -> Iterator[E
         quotes = with_quote_state(financing, financing.award.quote, QuoteState.FAILED)
     cancel_by = in_days(step, policies(step).cancel_registration_days)
     registrations = tuple(
-        entry if entry.failed else replace(entry, failed=True, cancel_by=cancel_by) for entry in financing.registrations
+        entry if entry.failed else replace(entry, failed=True, cancel_by=cancel_by)
+        for entry in financing.registrations
+        if entry.number is not None
     )
     financing = replace(financing, quotes=quotes, registrations=registrations)
     standing = [terms.valid_until for _, terms in open_quotes(step, financing)]

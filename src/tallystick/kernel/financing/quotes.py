@@ -16,9 +16,12 @@ from tallystick.kernel.financing.records import Evaluation, Financing, Financing
 from tallystick.kernel.financing.request import check_invited
 from tallystick.kernel.financing.sealed import commitment_of
 from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.law.facts import FinancingFacts
+from tallystick.kernel.law.judge import judge_financing
 from tallystick.kernel.membership.limits import check_debtor_limit
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.rules import check_role
+from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import RATE_SCALE, Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
@@ -42,12 +45,14 @@ def _funder_of(step: Step, financing: str) -> Signers | Refusal:
 class EvaluateFinancing(Operation, tag="financing.evaluate"):
     """Say for oneself whether one would take a published request, with the assessment's anchor; final.
 
-    Signed by a funder that is invited. Only one that accepts may quote.
+    Signed by a funder that is invited. Only one that accepts may quote. `scrutiny` anchors its scrutiny of term and
+    trade background, without which a law pack may bar it from a long term (DOMAIN section 6, cn art. 11).
     """
 
     financing: FinancingId
     accepts: bool
     assessment: Anchor
+    scrutiny: Anchor | None = None
 
     def authority(self, step: Step) -> Signers | Refusal:
         return _funder_of(step, self.financing)
@@ -62,11 +67,31 @@ class EvaluateFinancing(Operation, tag="financing.evaluate"):
         limit = policies(step).max_quotes
         if len(financing.evaluations) >= limit:
             return refuse(Status.TOO_MANY, limit=limit)
-        return None
+        if not self.accepts:
+            return None
+        receivable = step.get(Receivable, financing.receivable)
+        judgement = judge_financing(
+            step,
+            FinancingFacts(
+                requester=financing.client,
+                currency=financing.currency,
+                issue_on=receivable.issue_on,
+                due_on=receivable.due_on,
+                funder=step.actor,
+                scrutinised=self.scrutiny is not None,
+            ),
+        )
+        return judgement if isinstance(judgement, Refusal) else None
 
     def apply(self, step: Step) -> Iterator[Event]:
         financing = step.get(Financing, self.financing)
-        made = Evaluation(funder=step.actor, accepts=self.accepts, at=step.position, assessment=self.assessment)
+        made = Evaluation(
+            funder=step.actor,
+            accepts=self.accepts,
+            at=step.position,
+            assessment=self.assessment,
+            scrutiny=self.scrutiny,
+        )
         step.put(replace(financing, evaluations=(*financing.evaluations, made)))
         result = "accepts" if self.accepts else "declines"
         yield EVALUATED(financing.id, (financing.client, step.actor), funder=step.actor, result=result)

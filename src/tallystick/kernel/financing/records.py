@@ -54,26 +54,22 @@ class FinancingState(Enum):
     SETTLEMENT_FAILED = "settlement_failed"
 
 
-OPEN_STATES = frozenset(
-    {
-        FinancingState.REQUESTED,
-        FinancingState.PUBLISHED,
-        FinancingState.REVEALING,
-        FinancingState.QUOTED,
-        FinancingState.AWARDED,
-        FinancingState.CLIENT_SIGNED,
-    }
+OPEN_STATES = (
+    FinancingState.REQUESTED,
+    FinancingState.PUBLISHED,
+    FinancingState.REVEALING,
+    FinancingState.QUOTED,
+    FinancingState.AWARDED,
+    FinancingState.CLIENT_SIGNED,
 )
 """Before the contract is fully signed: nothing binds both sides yet."""
 
-BOUND_STATES = frozenset(
-    {
-        FinancingState.UNDER_REVIEW,
-        FinancingState.APPROVED,
-        FinancingState.REGISTERED,
-        FinancingState.PAID,
-        FinancingState.DISPUTED,
-    }
+BOUND_STATES = (
+    FinancingState.UNDER_REVIEW,
+    FinancingState.APPROVED,
+    FinancingState.REGISTERED,
+    FinancingState.PAID,
+    FinancingState.DISPUTED,
 )
 """From the full signature to the outcome: a maturity in between waits on the hold account for it."""
 
@@ -111,12 +107,15 @@ class QuoteTerms(Terms):
 
 
 class Evaluation(Struct):
-    """A funder's decision for itself, with its assessment kept off the ledger."""
+    """A funder's decision for itself, with its papers kept off the ledger: the assessment of the asset, and its
+    scrutiny of term and trade background where the law asks for one.
+    """
 
     funder: MemberId
     accepts: bool
     at: Position
     assessment: Anchor
+    scrutiny: Anchor | None = None
 
 
 class Quote(Struct):
@@ -162,15 +161,15 @@ class Contract(Struct):
 
 
 class Registration(Struct):
-    """The search and registration at the central registry (中登).
+    """The search and, once there, the registration at the central registry (中登).
 
     Where its settlement `failed` it is to be cancelled until `cancel_by`; `cancelled` is the number of that.
     """
 
     funder: MemberId
     search: RegistryNumber
-    number: RegistryNumber
     at: Position
+    number: RegistryNumber | None = None
     failed: bool = False
     cancel_by: Instant | None = None
     cancelled: RegistryNumber | None = None
@@ -251,14 +250,24 @@ class Financing(Record):
         return self.state in BOUND_STATES
 
     @property
+    def pledges(self) -> bool:
+        """Whether the units are pledged to it."""
+        return self.state in OPEN_STATES or self.state in BOUND_STATES
+
+    @property
     def is_live(self) -> bool:
-        """Whether somebody still waits for somebody."""
-        return self.state in OPEN_STATES or self.state in BOUND_STATES or self.deadline is not None
+        """Whether somebody still waits for somebody: pledged units, or a failed settlement's next quote."""
+        return self.pledges or self.deadline is not None
 
     @property
     def has_uncancelled(self) -> bool:
         """Whether a registration of a failed settlement still stands at the registry."""
         return any(entry.failed and entry.cancelled is None for entry in self.registrations)
+
+    @property
+    def is_scrutinised(self) -> bool:
+        """Whether the awarded funder anchored its scrutiny."""
+        return any(each.funder == self.funder and each.scrutiny is not None for each in self.evaluations)
 
     def quote_of(self, funder: str) -> Quote | None:
         """The quote that `funder` made."""
@@ -275,10 +284,11 @@ class Financing(Record):
         return tuple(wanted)
 
     def live_for(self) -> tuple[str, ...]:
+        uncancelled = tuple(one.funder for one in self.registrations if one.failed and one.cancelled is None)
         if not self.is_live:
-            return ()
+            return tuple(dict.fromkeys(uncancelled))
         binding = (QuoteState.SEALED, QuoteState.OPEN, QuoteState.AWARDED)
-        named = [self.client, *(quote.funder for quote in self.quotes if quote.state in binding)]
+        named = [self.client, *uncancelled, *(quote.funder for quote in self.quotes if quote.state in binding)]
         if self.contract is not None and self.contract.arbitrator is not None:
             named.append(self.contract.arbitrator)
         return tuple(dict.fromkeys(named))

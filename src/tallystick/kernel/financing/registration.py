@@ -15,20 +15,23 @@ from tallystick.kernel.financing.records import Financing, FinancingState, Regis
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
 
+SEARCHED = EventKind("financing.searched", "The central registry was searched for {record} (search {search}).")
 REGISTERED = EventKind("financing.registered", "The assignment of {record} is registered under {number}.")
 CANCELLED = EventKind("financing.registration_cancelled", "Registration {number} of {record} is cancelled.")
 OVERDUE = EventKind("financing.cancellation_overdue", "Registration {number} of {record} was not cancelled in time.")
 
 
 class RegisterFinancing(Operation, tag="financing.register"):
-    """State the search and the registration number of the assignment at the central registry (中登登记).
+    """State the search at the central registry and the assignment's registration number (中登登记).
+
+    The search may come first and the number with it later.
 
     Signed by the awarded funder, after the review's approval and before it settles. Source: DOMAIN section 6, art. 13.
     """
 
     financing: FinancingId
     search: RegistryNumber
-    number: RegistryNumber
+    number: RegistryNumber | None = None
     while_suspended = True
 
     def authority(self, step: Step) -> Signers | Refusal:
@@ -43,10 +46,14 @@ class RegisterFinancing(Operation, tag="financing.register"):
     def apply(self, step: Step) -> Iterator[Event]:
         financing = step.get(Financing, self.financing)
         entry = Registration(funder=financing.funder, search=self.search, number=self.number, at=step.position)
-        registrations = (*financing.registrations, entry)
-        step.put(replace(financing, state=FinancingState.REGISTERED, registrations=registrations))
+        registrations = (*(one for one in financing.registrations if one.failed), entry)
         told = (financing.client, financing.funder, financing.debtor)
-        yield REGISTERED(financing.id, told, number=self.number, search=self.search)
+        if self.number is None:
+            step.put(replace(financing, registrations=registrations))
+            yield SEARCHED(financing.id, told, search=self.search)
+        else:
+            step.put(replace(financing, state=FinancingState.REGISTERED, registrations=registrations))
+            yield REGISTERED(financing.id, told, number=self.number, search=self.search)
 
 
 def _by_funder(financing: Financing) -> Signers | Refusal:
@@ -109,5 +116,6 @@ def overdue_cancellations(step: Step, record: Record) -> Iterator[Event]:
             registrations.append(entry)
             continue
         registrations.append(replace(entry, cancel_by=None))
-        yield OVERDUE(financing.id, (financing.client, entry.funder, financing.debtor), number=entry.number)
+        told = (financing.client, entry.funder, financing.debtor)
+        yield OVERDUE(financing.id, told, number=entry.number or "")
     step.put(replace(financing, registrations=tuple(registrations)))

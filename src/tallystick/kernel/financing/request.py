@@ -64,12 +64,12 @@ class RequestFinancing(Operation, tag="financing.request"):
         if receivable is None:
             return refuse(Status.NOT_FOUND, receivable=self.receivable)
         parcel = parcels.find_parcel(step, receivable, self.parcel)
-        if parcel is None:
+        if parcel is None or parcel.holder not in step.organisations:
             return refuse(Status.RECEIVABLE_NOT_HELD, first=self.parcel.first, last=self.parcel.last)
         return Signers.all(parcel.holder)
 
     def check(self, step: Step) -> Refusal | None:
-        grounds = self._grounds(step)
+        grounds = step.once("grounds", lambda: self._grounds(step))
         return grounds if isinstance(grounds, Refusal) else None
 
     def _grounds(self, step: Step) -> "_Grounds | Refusal":
@@ -109,6 +109,8 @@ class RequestFinancing(Operation, tag="financing.request"):
         latest = in_days(step, policies(step).quote_days)
         if receivable.cutoff_at is not None:
             latest = min(latest, receivable.cutoff_at)
+        if client == receivable.debtor:
+            return refuse(Status.SAME_PARTY, organisation=client)
         if not step.now < self.closes_at <= latest:
             return refuse(Status.BAD_DATES, closes_at=self.closes_at, latest=latest)
         if list(self.invited) != sorted(set(self.invited)):
@@ -133,7 +135,7 @@ class RequestFinancing(Operation, tag="financing.request"):
         return self.interval
 
     def apply(self, step: Step) -> Iterator[Event]:
-        grounds = self._grounds(step)
+        grounds = step.once("grounds", lambda: self._grounds(step))
         if isinstance(grounds, Refusal):
             raise InvariantViolation(f"applied although {grounds.status.label}")
         receivable, parcel, interval, judgement = grounds

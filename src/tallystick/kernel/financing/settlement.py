@@ -87,7 +87,7 @@ class SettleFinancing(Operation, tag="financing.settle"):
         return Signers.all(financing.award.funder)
 
     def check(self, step: Step) -> Refusal | None:
-        grounds = self._grounds(step)
+        grounds = step.once("grounds", lambda: self._grounds(step))
         return grounds if isinstance(grounds, Refusal) else None
 
     def _grounds(self, step: Step) -> "_Grounds | Refusal":
@@ -137,7 +137,7 @@ class SettleFinancing(Operation, tag="financing.settle"):
         return price
 
     def apply(self, step: Step) -> Iterator[Event]:
-        grounds = self._grounds(step)
+        grounds = step.once("grounds", lambda: self._grounds(step))
         if isinstance(grounds, Refusal):
             raise InvariantViolation(f"applied although {grounds.status.label}")
         financing = step.get(Financing, self.financing)
@@ -236,7 +236,7 @@ def _judged(step: Step, financing: Financing, route: Route | None) -> Judgement 
             issue_on=receivable.issue_on,
             due_on=receivable.due_on,
             funder=financing.funder,
-            scrutinised=True,
+            scrutinised=financing.is_scrutinised,
             layers=0 if around is None else around.hops + 1,
         ),
     )

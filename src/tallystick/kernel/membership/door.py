@@ -20,8 +20,8 @@ def check_signatures(
     Order: every introduced key signs (bad_signature); each other key is registered for one of the organisations
     (key_unknown), not revoked (key_revoked); each organisation's policy holds, with no signature to spare.
     """
-    introduced = {key for operation in operations for key in operation.introduced_keys()}
-    if not introduced.issubset(keys):
+    introduced = [key for operation in operations for key in operation.introduced_keys()]
+    if introduced and not set(introduced).issubset(keys):
         return refuse(Status.BAD_SIGNATURE, reason="a key that is introduced did not sign")
     signed: dict[str, list[int]] = {organisation: [0, 0, 0] for organisation in organisations}
     for key in keys:
@@ -49,8 +49,8 @@ def requirement_of(state: State, organisation: str, operations: tuple[Operation,
     rules = member.policies[-1].rules if isinstance(member, Member) and member.policies else ()
     if not rules:
         return ADMIN_KEY if any(operation.needs_admin for operation in operations) else ANY_KEY
-    requirement = Requirement(in_all=0)
-    for operation in operations:
+    requirement = _one_requirement(rules, operations[0])
+    for operation in operations[1:]:
         requirement = requirement.joined(_one_requirement(rules, operation))
     return requirement
 

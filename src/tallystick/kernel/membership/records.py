@@ -72,7 +72,12 @@ class MemberState(Enum):
     SUCCEEDED = "succeeded"
 
 
-_ENDED = frozenset({MemberState.REFUSED, MemberState.EXPIRED, MemberState.LEFT, MemberState.SUCCEEDED})
+_ENDED = (
+    MemberState.REFUSED,
+    MemberState.EXPIRED,
+    MemberState.LEFT,
+    MemberState.SUCCEEDED,
+)
 
 
 class SizeClass(Enum):

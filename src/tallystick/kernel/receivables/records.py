@@ -59,15 +59,24 @@ class ReceivableState(Enum):
     EXPIRED = "expired"
 
 
-PENDING_STATES = frozenset({ReceivableState.REQUESTED, ReceivableState.UNDER_REVIEW})
+PENDING_STATES = (
+    ReceivableState.REQUESTED,
+    ReceivableState.UNDER_REVIEW,
+)
 """Before validity: it may still be withdrawn, and ends without a parcel ever having been held."""
 
-OWED_STATES = frozenset(
-    {ReceivableState.VALID, ReceivableState.REDEEMING, ReceivableState.OVERDUE, ReceivableState.IN_RECOURSE}
+OWED_STATES = (
+    ReceivableState.VALID,
+    ReceivableState.REDEEMING,
+    ReceivableState.OVERDUE,
+    ReceivableState.IN_RECOURSE,
 )
 """Valid and not ended: parcels are live."""
 
-ARREARS_STATES = frozenset({ReceivableState.OVERDUE, ReceivableState.IN_RECOURSE})
+ARREARS_STATES = (
+    ReceivableState.OVERDUE,
+    ReceivableState.IN_RECOURSE,
+)
 """Past due and unpaid: the debtor is in arrears."""
 
 

@@ -42,7 +42,8 @@ PAID = EventKind("recourse.paid", "{liable} paid {units} {currency} and holds th
 REFUSED = EventKind("recourse.refused", "{liable} refuses recourse {record} on receivable {receivable}.")
 LAPSED = EventKind("recourse.lapsed", "{liable} did not pay recourse {record} on receivable {receivable} in time.")
 GIVEN_UP = EventKind(
-    "receivable.given_up", "{holder} gave up {units} {currency} of receivable {record}; {left} are still owed."
+    "receivable.given_up",
+    "{holder} gave up {units} {currency} of receivable {record}; {left} {currency} are still owed.",
 )
 
 

@@ -13,17 +13,14 @@ from tallystick.kernel.calendar.days import end_of
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.record import Record
-from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import Shortfall, policies
-from tallystick.kernel.law.facts import FundsFacts
-from tallystick.kernel.law.judge import judge_funds
 from tallystick.kernel.membership.business import on_insolvent, on_succeeded, rename
 from tallystick.kernel.membership.rules import is_insolvent
 from tallystick.kernel.receivables.parcels import live_parcels
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.redemption.late import fixed_claims
-from tallystick.kernel.redemption.paying import Part, Purse, length_of, live_parts, pay, purses, spread
+from tallystick.kernel.redemption.paying import Part, Purse, check_lawful, length_of, live_parts, pay, purses, spread
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.shares import put_redemption, redemption_of
 from tallystick.wire.amounts import ZERO
@@ -119,7 +116,9 @@ def _choose(
     step: Step, receivable: Receivable, row: Redemption, parts: tuple[Part, ...]
 ) -> tuple[tuple[Part, ...], Purse] | None:
     needed = length_of(parts)
-    usable = [purse for purse in purses(step, receivable, row) if _is_lawful(step, receivable, parts, purse)]
+    usable = [
+        purse for purse in purses(step, receivable, row) if check_lawful(step, receivable, purse.custodian) is None
+    ]
     for purse in usable:
         if purse.available >= needed:
             return parts, purse
@@ -128,16 +127,6 @@ def _choose(
         if fullest.available >= len(parts):
             return spread(parts, fullest.available), fullest
     return None
-
-
-def _is_lawful(step: Step, receivable: Receivable, parts: tuple[Part, ...], purse: Purse) -> bool:
-    facts = FundsFacts(
-        payer=receivable.debtor,
-        payee=parts[0].parcel.holder,
-        currency=receivable.currency,
-        custodian=purse.custodian,
-    )
-    return not isinstance(judge_funds(step, facts), Refusal)
 
 
 def _kept_out(row: Redemption) -> tuple[Interval, ...]:

@@ -14,9 +14,12 @@ from tallystick.kernel.accounts.records import Account
 from tallystick.kernel.arithmetic import divide
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.fields import Interval
+from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.financing.maturity import end_redeemed as end_financing
 from tallystick.kernel.financing.maturity import takes_payment
+from tallystick.kernel.law.facts import FundsFacts
+from tallystick.kernel.law.judge import judge_funds
 from tallystick.kernel.membership.limits import undraw
 from tallystick.kernel.receivables.parcels import (
     frozen_units,
@@ -34,7 +37,9 @@ from tallystick.kernel.transfers.agreed import end_redeemed as end_transfer
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.errors import InvariantViolation
 
-PAID = EventKind("receivable.paid", "{units} {currency} of receivable {record} were paid ({means}); {left} are left.")
+PAID = EventKind(
+    "receivable.paid", "{units} {currency} of receivable {record} were paid ({means}); {left} {currency} are left."
+)
 
 
 class Part(NamedTuple):
@@ -100,6 +105,16 @@ def purse_of(step: Step, receivable: Receivable, row: Redemption, account: Accou
 def _earmarked(step: Step, receivable: Receivable, custodian: str) -> tuple[tuple[str, Units], ...]:
     name = book.earmark(custodian, receivable.currency, receivable.id)
     return ((name, book.balance(step, name)),)
+
+
+def check_lawful(step: Step, receivable: Receivable, custodian: str) -> Refusal | None:
+    """Whether the law lets the debtor pay in ledger money at `custodian`.
+
+    Asked for the creditor, whom the law let be owed: a later holder whom it would not pay must not block the others.
+    """
+    facts = FundsFacts(receivable.debtor, receivable.creditor, receivable.currency, custodian)
+    judged = judge_funds(step, facts)
+    return judged if isinstance(judged, Refusal) else None
 
 
 def pay(step: Step, receivable: Receivable, row: Redemption, parts: tuple[Part, ...], purse: Purse) -> Iterator[Event]:

@@ -20,6 +20,7 @@ from tallystick.kernel.redemption.bank import begin_bank_payment
 from tallystick.kernel.redemption.paying import (
     Part,
     Purse,
+    check_lawful,
     length_of,
     live_parts,
     pay,
@@ -169,11 +170,9 @@ class Redeem(Operation, tag="receivable.redeem"):
         chosen = spread(parts, self.units)
         if self.means is Means.BANK:
             return self._check_bank(step, receivable, row, chosen)
-        return self._check_ledger(step, receivable, row, chosen)
+        return self._check_ledger(step, receivable, row)
 
-    def _check_ledger(
-        self, step: Step, receivable: Receivable, row: Redemption, chosen: tuple[Part, ...]
-    ) -> Refusal | None:
+    def _check_ledger(self, step: Step, receivable: Receivable, row: Redemption) -> Refusal | None:
         if self.receipt is not None:
             return refuse(Status.BAD_VALUE, field="receipt")
         if self.account is not None:
@@ -183,10 +182,9 @@ class Redeem(Operation, tag="receivable.redeem"):
         purse = self._purse(step, receivable, row)
         if purse is None:
             return refuse(Status.ACCOUNT_MISSING, organisation=receivable.debtor, currency=receivable.currency)
-        facts = FundsFacts(receivable.debtor, chosen[0].parcel.holder, receivable.currency, purse.custodian)
-        judged = judge_funds(step, facts)
-        if isinstance(judged, Refusal):
-            return judged
+        refusal = check_lawful(step, receivable, purse.custodian)
+        if refusal is not None:
+            return refusal
         if purse.available >= self.units:
             return None
         account = book.open_account(step, receivable.debtor, receivable.currency, purse.custodian)
@@ -219,9 +217,11 @@ class Redeem(Operation, tag="receivable.redeem"):
             for frozen in frozen_units(receivable, step.now):
                 if frozen.overlaps(part.interval):
                     return refuse(Status.FROZEN, first=frozen.first, last=frozen.last)
-        facts = FundsFacts(receivable.debtor, chosen[0].parcel.holder, receivable.currency, receipt=True)
-        judged = judge_funds(step, facts)
-        return judged if isinstance(judged, Refusal) else None
+        for holder in dict.fromkeys(part.parcel.holder for part in chosen):
+            judged = judge_funds(step, FundsFacts(receivable.debtor, holder, receivable.currency, receipt=True))
+            if isinstance(judged, Refusal):
+                return judged
+        return None
 
     def apply(self, step: Step) -> Iterator[Event]:
         receivable = step.get(Receivable, self.receivable)

@@ -1,6 +1,5 @@
 """Deciding a review, adding a later finding to it, and its deadline."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -62,7 +61,7 @@ class DecideReview(Operation, tag="review.decide"):
         review = step.find(Review, self.review)
         if review is None:
             return refuse(Status.NOT_FOUND, review=self.review)
-        panel = _panel_of(step, review)
+        panel = self._panel(step, review)
         if panel is None:
             roles = " or ".join(panel.role.value for panel in review.panels)
             return refuse(Status.NOT_THE_REVIEWER, organisation=step.actor, needs=roles)
@@ -79,19 +78,19 @@ class DecideReview(Operation, tag="review.decide"):
         for party in review.parties:
             if step.get(Member, party).state is MemberState.SUSPENDED:
                 return refuse(Status.PARTY_SUSPENDED, organisation=party)
-        return SUBJECTS[review.subject_kind].check_approval(step, review, self._decision(step, panel))
+        decision = step.once("decision", lambda: self._decision(step, panel))
+        return SUBJECTS[review.subject_kind].check_approval(step, review, decision)
 
     def apply(self, step: Step) -> Iterator[Event]:
         review = step.get(Review, self.review)
-        panel = _panel_of(step, review)
+        panel = self._panel(step, review)
         if panel is None:
             raise InvariantViolation(f"{step.actor} does not decide {review.id}")
-        decision = self._decision(step, panel)
+        decision = step.once("decision", lambda: self._decision(step, panel))
         review = msgspec.structs.replace(review, decisions=(*review.decisions, decision))
-        votes = Counter((one.role, one.result) for one in review.decisions)
-        if votes[panel.role, ReviewResult.REFUSE] >= panel.needed:
+        if _votes(review, panel, ReviewResult.REFUSE) >= panel.needed:
             yield from refuse_review(step, review, self.reason or "")
-        elif all(votes[one.role, ReviewResult.APPROVE] >= one.needed for one in review.panels):
+        elif all(_votes(review, one, ReviewResult.APPROVE) >= one.needed for one in review.panels):
             ended = end_review(step, review, ReviewState.APPROVED)
             yield APPROVED(review.id, review.parties, subject_kind=review.subject_kind, subject=review.subject)
             yield from SUBJECTS[review.subject_kind].approved(step, ended, decision)
@@ -106,6 +105,12 @@ class DecideReview(Operation, tag="review.decide"):
                 subject=review.subject,
             )
 
+    @staticmethod
+    def _panel(step: Step, review: Review) -> Panel | None:
+        """The first of the review's panels that the actor sits on."""
+        actor = step.get(Member, step.actor)
+        return next((panel for panel in review.panels if actor.has_role(panel.role)), None)
+
     def _decision(self, step: Step, panel: Panel) -> Decision:
         return Decision(
             reviewer=step.actor,
@@ -119,10 +124,9 @@ class DecideReview(Operation, tag="review.decide"):
         )
 
 
-def _panel_of(step: Step, review: Review) -> Panel | None:
-    """The first of the review's panels that the actor sits on."""
-    actor = step.get(Member, step.actor)
-    return next((panel for panel in review.panels if actor.has_role(panel.role)), None)
+def _votes(review: Review, panel: Panel, result: ReviewResult) -> int:
+    """How many of `panel` said `result`."""
+    return sum(1 for one in review.decisions if one.role is panel.role and one.result is result)
 
 
 class NoteReview(Operation, tag="review.note"):

@@ -45,7 +45,10 @@ class TransferKind(Enum):
     RECOURSE = "recourse"
 
 
-PENDING_STATES = frozenset({TransferState.REQUESTED, TransferState.UNDER_REVIEW})
+PENDING_STATES = (
+    TransferState.REQUESTED,
+    TransferState.UNDER_REVIEW,
+)
 
 
 class Transfer(Record):

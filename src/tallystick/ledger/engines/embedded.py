@@ -36,8 +36,9 @@ from tallystick.ledger.engine import (
     Unknown,
 )
 from tallystick.ledger.execution import BlockExecution, Done, Repeated, blinded
-from tallystick.ledger.opening import Opened, Tip, genesis_validators, open_ledger, put_tip
+from tallystick.ledger.opening import Opened, genesis_validators, open_ledger
 from tallystick.ledger.restoring import back_up
+from tallystick.ledger.sealing import seal
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.snapshots import take_snapshot
 from tallystick.ledger.store import Batch, Family, Store
@@ -291,22 +292,7 @@ class EmbeddedEngine:
         executed = building.execution.finish()
         self._faults.extend(executed.faults)
         if not executed.is_empty or self._needs_proof_block():
-            header = self._header(executed.time, executed.transactions)
-            block_id = comet.embedded_block_id(header)
-            signed = comet.sign_commit(header, block_id, self._key)
-            block = ArchivedBlock(
-                header,
-                signed,
-                executed.transactions,
-                [done.status.number for done in executed.done],
-                [done.data for done in executed.done],
-                [done.events for done in executed.done],
-                executed.due_events,
-                (executed.roots.state, executed.roots.receipts),
-            )
-            tip = Tip.after(executed, header, signed)
-            self._archive.add_block(executed.batch, block)
-            put_tip(executed.batch, tip)
+            tip = seal(self._opened, executed, self._validators, self._key)
             with self._reading:
                 self._store.write(executed.batch)
                 self._opened.advance(executed, tip)
@@ -317,25 +303,6 @@ class EmbeddedEngine:
             ticket.settle(position, outcome)
         with self._committed:
             self._committed.notify_all()
-
-    def _header(self, header_time: Instant, transactions: list[bytes]) -> comet.Header:
-        tip = self._tip
-        validators = self._validators.hash()
-        return comet.Header(
-            chain_id=self.chain_id,
-            height=tip.height + 1,
-            time=int(header_time) * NS_PER_MS,
-            last_block_id=tip.block_id or comet.BlockId(b"", 0, b""),
-            last_commit_hash=tip.commit_hash or comet.NO_COMMIT_HASH,
-            data_hash=comet.data_hash(transactions),
-            validators_hash=validators,
-            next_validators_hash=validators,
-            consensus_hash=_CONSENSUS_HASH,
-            app_hash=self._opened.roots.app_hash,
-            last_results_hash=tip.results_hash or comet.NO_RESULTS_HASH,
-            evidence_hash=comet.NO_EVIDENCE_HASH,
-            proposer_address=self._validators.validators[0].address,
-        )
 
     # Time and idleness
 
@@ -506,9 +473,6 @@ class EmbeddedEngine:
                 if self._guard is not None:
                     self._guard.close()
                 self._store.close()
-
-
-_CONSENSUS_HASH = comet.consensus_hash()
 
 
 def _refused(raw: bytes) -> Refusal | None:

@@ -1,0 +1,160 @@
+"""What the demo says at its beginning and its end; every figure at the end is read from the ledger."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tallystick.cli.output import pairs, table
+from tallystick.kernel.accounts.deposits import Deposit
+from tallystick.kernel.financing.records import Financing, FinancingState
+from tallystick.kernel.genesis import Genesis
+from tallystick.kernel.membership.records import Role
+from tallystick.kernel.receivables.records import Receivable, ReceivableState
+from tallystick.kernel.recourse.records import Recourse
+from tallystick.kernel.transfers.records import Transfer, TransferState
+from tallystick.node.auditing import CHECKS, audit
+from tools.demo.home import PASSPHRASE
+from tools.demo.issuing import DUE_AFTER_DAYS
+from tools.demo.law import Judged
+from tools.demo.published import ATTRIBUTION, Published
+from tools.demo.stage import Stage, StoryFault
+
+ENDED_WELL = (ReceivableState.REDEEMED, ReceivableState.VALID)
+
+
+def opening(published: Published) -> Iterator[RenderableType]:
+    """What is real, what is made up, and whose data it is."""
+    text = Text.from_markup(
+        f"[bold]Real[/]     the {len(published.rows)} published invoices to {published.payer}: parties, numbers, amounts.\n"
+        "[bold]Made up[/]  everything that happens to them here, and every organisation named \"Demo ...\".\n"
+        f"[bold]Derived[/]  issue dates are the demo's own days; due dates are issue day + {DUE_AFTER_DAYS} days.\n"
+        f"[dim]{ATTRIBUTION}[/]"
+    )
+    yield Panel(text, title="Tallystick 合符: a demo on a sandbox ledger", box=box.ROUNDED, padding=(0, 1))
+
+
+def founded(stage: Stage, genesis: Genesis) -> None:
+    """Who founded the chain."""
+    with stage.telling.step("Genesis") as step:
+        held = Counter(role for member in genesis.members for role in member.roles)
+        words = (f"{count} {role.value}{'s' if count > 1 else ''}" for role, count in held.items())
+        step.say(", ".join(words))
+        policies = genesis.policies
+        step.say(
+            f"{policies.auditors_needed} of {held[Role.AUDITOR]} auditors decide a review, "
+            f"{policies.governors_needed} of {held[Role.GOVERNOR]} governors the rules"
+        )
+
+
+def close(stage: Stage, judged: list[Judged]) -> None:
+    """The invariants, the figures, and where to look next."""
+    tell = stage.telling
+    tell.chapter("The whole ledger, checked")
+    _check(stage)
+    tell.chapter("What happened")
+    tell.show(_receivables(stage), _business(stage))
+    tell.chapter("One set of terms, three dates")
+    tell.show(_law(judged))
+    tell.chapter("Look for yourself")
+    tell.show(*_commands(stage, judged))
+
+
+def _check(stage: Stage) -> None:
+    with stage.telling.step("Invariants") as step:
+        step.expect(len(CHECKS))
+        looked_at = 0
+        for done in audit(stage.session.engine):
+            if done.violation is not None:
+                raise StoryFault(f"{done.name}: {done.violation}")
+            looked_at += done.looked_at
+            step.advance(1)
+        step.say(f"{len(CHECKS)} rules hold over {looked_at:,} records, transactions and blocks (tally check):")
+        step.say("parcels partition their receivable, money balances, no invoice backs more than its amount, ...")
+
+
+def _receivables(stage: Stage) -> RenderableType:
+    rows = table("receivables", "number", "face", "paid", "given up", right=("number", "face", "paid", "given up"))
+    found = sorted(stage.rows(Receivable), key=lambda row: (row.currency != "GBP", row.state not in ENDED_WELL))
+    for currency, state in dict.fromkeys((row.currency, row.state) for row in found):
+        some = [row for row in found if (row.currency, row.state) == (currency, state)]
+        amounts = (sum(row.face for row in some), sum(row.redeemed for row in some), sum(row.cancelled for row in some))
+        shown = (stage.money(units, currency) if units else "-" for units in amounts)
+        rows.add_row(state.value.replace("_", " "), f"{len(some):,}", *shown)
+    return rows
+
+
+def _business(stage: Stage) -> RenderableType:
+    transfers = [row for row in stage.rows(Transfer) if row.state is TransferState.DONE]
+    financed = [row for row in stage.rows(Financing) if row.state is FinancingState.SETTLED]
+    net = sum(row.payment.price.net for row in financed if row.payment is not None)
+    face = sum(row.face for row in financed)
+    deposits = list(stage.rows(Deposit))
+    claims = list(stage.rows(Recourse))
+    transactions, signatures, events = _counts(stage)
+    kinds = Counter(row.kind.value for row in transfers)
+    height = stage.session.engine.health().height
+    refusals = ", ".join(f"{status.label}" for _, status in stage.refusals)
+    return pairs(
+        [
+            ("deposits", f"{len(deposits)}, {stage.money(sum(row.units for row in deposits))}"),
+            ("transfers", ", ".join(f"{count} {kind}" for kind, count in kinds.items())),
+            ("financings", f"{len(financed)}: {stage.money(net)} paid for {stage.money(face)}"),
+            ("recourse", f"{len(claims)} claims, {stage.money(sum(row.units for row in claims))} paid"),
+            ("refused by the ledger", refusals),
+            (
+                "on the ledger",
+                f"{transactions:,} transactions with {signatures:,} signatures in {height:,} blocks; {events:,} events",
+            ),
+            ("business time", f"until {stage.today()}"),
+            ("took", f"{stage.telling.seconds:.0f} seconds"),
+        ]
+    )
+
+
+def _counts(stage: Stage) -> tuple[int, int, int]:
+    """Transactions, their signatures, and events, from the archive."""
+    engine = stage.session.engine
+    raws = [raw for height in range(1, engine.health().height + 1) for raw in engine.transactions(height)]
+    signatures = sum(raw.count(b'"signature":') for raw in raws)
+    return len(raws), signatures, sum(1 for _ in stage.events())
+
+
+def _law(judged: list[Judged]) -> RenderableType:
+    rows = table("judged on", "outcome", "clause", "pack", keep=("judged on",))
+    for one in judged:
+        rows.add_row(str(one.on), one.outcome, one.clause, one.pack)
+    return rows
+
+
+def _commands(stage: Stage, judged: list[Judged]) -> Iterator[RenderableType]:
+    """Commands with this ledger's own ids."""
+    financing = next(row for row in stage.rows(Financing) if row.sealed)
+    hops = [row for row in stage.rows(Transfer) if row.hop == 3]
+    demo_debt = next(iter(stage.rows(Recourse))).receivable
+    lines = [
+        (f"tally show {hops[0].receivable}", "three hops: parcels, transfers, reviews"),
+        (f"tally show {financing.id}", "the sealed quotes, their ranking, the contract"),
+        (f"tally show {demo_debt}", "the debt that was not paid, and its recourse"),
+        (f"tally show {judged[1].receivable}", "judged in the transition, with the clause"),
+        ('tally accounts "Demo Funder South"', "what stands in its account"),
+        ('tally statement "Demo Subcontractor"', "what moved, with running balance"),
+        ('tally notices "Demo Supplier"', "what it was told, in order"),
+        ("tally list receivable --state written_off", "by party and state"),
+        ("tally check", "check it all again"),
+    ]
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="cyan", no_wrap=True)
+    rows.add_column(style="dim")
+    for command, what in lines:
+        rows.add_row(command, what)
+    yield rows
+    home = stage.session.home
+    yield (
+        f"\nThe ledger is in {home.path}; its genesis, which verifiers pin, in {home.genesis}. Keys are in {home.keys},"
+        f" encrypted under the passphrase \"{PASSPHRASE}\" (also in {home.passphrase}). The command is .venv/bin/tally."
+    )
