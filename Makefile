@@ -33,7 +33,7 @@ check: setup ## Lint, types, import contracts, code rules, generated docs
 	$(PYTEST) -q tests/architecture
 
 bench: setup ## Measure; prints a table and writes var/bench/ledger.json
-	@$(RUN) tools.bench
+	@$(RUN) tools.bench $(ARGS)
 
 docs: setup ## Write the generated reference pages
 	$(RUN) tools.reference

@@ -80,7 +80,7 @@ def read(kind: Any, given: Any, currency: str = "GBP") -> Any:
         ),
         (tuple[Permission, ...], ['[{"may": "issue", "currency": "GBP", "ceiling": "1.5"}]'],
          [{"may": "issue", "currency": "GBP", "ceiling": "150"}]),
-        (dict[str, bool | int | str], ["cutoff_days=5", "shortfall=pro_rata"], {"cutoff_days": 5, "shortfall": "pro_rata"}),
+        (dict[str, bool | int | str], ["days=5", "shortfall=pro_rata"], {"days": 5, "shortfall": "pro_rata"}),
     ],
 )  # fmt: skip
 def test_what_people_write(kind: Any, given: Any, expected: Any) -> None:
@@ -121,7 +121,9 @@ def test_an_amount_needs_a_currency() -> None:
 
 
 def test_nested_values_come_from_files(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text('[[items]]\nmay = "issue"\ncurrency = "GBP"\nceiling = "2"\nuntil_on = 2027-01-01\n')
+    (tmp_path / "p.toml").write_text(
+        '[[items]]\nmay = "issue"\ncurrency = "GBP"\nceiling = "2"\nuntil_on = 2027-01-01\n'
+    )
     given = read(tuple[Permission, ...], [f"@{tmp_path / 'p.toml'}"])
     assert given == [{"may": "issue", "currency": "GBP", "ceiling": "200", "until_on": "2027-01-01"}]
     assert msgspec.json.encode(given)

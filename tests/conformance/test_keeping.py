@@ -1,6 +1,7 @@
 """Snapshots and backups: taken while the engine works, restored to the same roots, results and receipts."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,7 @@ def test_nothing_is_ordered_on_a_copy(running: Running, tmp_path: Path) -> None:
     for name in ("restored", "backup"):
         with opened(tmp_path / name, running.clock) as copy:
             height = copy.health().height
+            time.sleep(0.8)  # time enough for an idle engine to look after its clock and its proof block
             outcome = copy.submit(running.consortium.anchoring(f"on {name}"))
             assert isinstance(outcome, Unknown)
             assert "copy" in outcome.reason

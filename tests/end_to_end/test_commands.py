@@ -185,15 +185,12 @@ def test_a_passphrase_file_that_others_may_read_is_refused(tally: Tally, tmp_pat
 
 
 def test_a_second_process_is_refused_with_a_clear_message(tally: Tally) -> None:
-    holding = subprocess.Popen(
-        [
-            sys.executable, "-c",
-            "import sys, pathlib; from tallystick.ledger.store import RocksStore\n"
-            "store = RocksStore(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()",
-            str(tally.home / "ledger"),
-        ],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    holder = (
+        "import sys, pathlib; from tallystick.ledger.store import RocksStore\n"
+        "store = RocksStore(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", holder, str(tally.home / "ledger")]
+    holding = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert holding.stdout is not None
         assert holding.stdout.readline() == "held\n"
@@ -233,7 +230,17 @@ def test_organisations_sign_one_transaction_apart(tally: Tally, tmp_path: Path) 
         "receivable", "confirm", receivable, "--as", "millbrook", "--handling", handling(tally), "--consent-to-notices",
         "--json",
     ).json  # fmt: skip
-    tally("review", "decide", confirmed["records"][-1], "--as", "audit", "--result", "approve", "--fingerprints", FINGERPRINT)
+    tally(
+        "review",
+        "decide",
+        confirmed["records"][-1],
+        "--as",
+        "audit",
+        "--result",
+        "approve",
+        "--fingerprints",
+        FINGERPRINT,
+    )
     away = tmp_path / "away"
     away.mkdir()
     for folder in ("askew", "audit"):
@@ -319,3 +326,11 @@ def test_help_is_for_clerks(made: Path) -> None:
     for part in ("转单", "an amount like 1234.50", "legal name, id", "+3d"):
         assert part in text
     assert "Source:" not in text
+
+
+def test_the_genesis_file_of_the_guide_works(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    example = guide.split("```toml\n", 1)[1].split("```", 1)[0]
+    key = next(line for line in example.splitlines() if "<public key" in line)
+    (tmp_path / "genesis.toml").write_text(example.replace(key, '{ name = "maker", role = "maker" }, { name = "c", role = "checker" }'))
+    Tally(tmp_path / "home")("chain", "init", "--genesis", tmp_path / "genesis.toml")

@@ -11,7 +11,8 @@ from tallystick.wire.status import Status
 
 SPECIFIED = {
     "Membership": """member.apply review.decide review.note member.update member.set_permissions member.suspend
-        member.reinstate member.leave member.succeed member.insolvent key.add key.revoke signing_policy.set limit.set""",
+        member.reinstate member.leave member.succeed member.insolvent key.add key.revoke signing_policy.set
+        limit.set""",
     "Receivables": """receivable.request receivable.confirm receivable.decline receivable.withdraw receivable.void
         parcel.freeze parcel.unfreeze parcel.cancel_by_judgment parcel.assign_by_judgment invoice.flag
         redemption.earmark receivable.redeem receivable.confirm_payment receivable.set_off""",
@@ -25,7 +26,7 @@ SPECIFIED = {
     "Documents, time, rules": """document.anchor law.adopt calendar.adopt reference_rate.adopt debtor.flag policy.set
         currency.add validator.add validator.remove protocol.adopt chain.close clock.advance""",
 }
-"""The operations of the specification, by section. Payouts, the custodian's attestation, products and plans come later."""
+"""The specified operations, by section. Payouts, the custodian's attestation, products and plans come later."""
 
 ADDED = {
     "member.endorse": "the governors' consent to a trusted role, which review.decide alone could not carry",

@@ -59,7 +59,7 @@ def interpreter(version: str) -> Path | None:
         candidates.append(Path(found))
     for candidate in candidates:
         asked = subprocess.run(
-            [candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True
+            [candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True, check=False
         )
         if asked.returncode == 0 and asked.stdout.decode().strip() == version:
             return candidate

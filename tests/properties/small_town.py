@@ -1,4 +1,4 @@
-"""A consortium as small as properties need, watched by the auditor: a debtor, three holders, a funder and the offices."""
+"""A consortium as small as properties need, watched by the auditor: debtor, three holders, funder and the offices."""
 
 import datetime
 import random
@@ -14,7 +14,6 @@ from tallystick.kernel.genesis import (
     Genesis,
     GenesisCurrency,
     GenesisMember,
-    GenesisYear,
     GenesisZone,
     Limits,
     member_id,
@@ -28,7 +27,6 @@ from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.wire.amounts import MAX_UNITS, Units
 from tallystick.wire.keys import to_base64
-
 from tests.simulation.founding import START, key_of, paper, year_of
 from tests.simulation.town import Outcome, Town
 from tests.support.members import lei

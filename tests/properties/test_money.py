@@ -35,7 +35,6 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.redeem import Earmark, Redeem
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS
-
 from tests.properties.small_town import SmallTown
 from tests.simulation.founding import paper
 
@@ -108,9 +107,7 @@ class MoneyMachine(RuleBasedStateMachine):
                 fields = {}
             case _:
                 pass
-        booked = BookDeposit(
-            bank_reference=f"B{self.town.height // 2}", currency="GBP", units=Units(units), **fields
-        )
+        booked = BookDeposit(bank_reference=f"B{self.town.height // 2}", currency="GBP", units=Units(units), **fields)
         self.town.do(booked, by=row.custodian)
 
     def deposits(self, *states: DepositState) -> list[Deposit]:
@@ -264,9 +261,7 @@ class MoneyMachine(RuleBasedStateMachine):
         today = datetime.datetime.fromtimestamp(int(self.town.now) / 1000 + 8 * 3600, datetime.UTC).date()
         price = price_of(row.face, terms, today, row.discount_until_on)
         net = price.net if price is not None else Units(1)
-        self.town.do(
-            SettleFinancing(financing=row.id, currency="GBP", net=net + (1 if wrong == 0 else 0)), by="funder"
-        )
+        self.town.do(SettleFinancing(financing=row.id, currency="GBP", net=net + (1 if wrong == 0 else 0)), by="funder")
 
     @rule(kind=st.sampled_from(("hours", "days", "due", "due")), count=st.integers(1, 12))
     def wait(self, kind: str, count: int) -> None:

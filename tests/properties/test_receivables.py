@@ -1,4 +1,4 @@
-"""A receivable in any hands, on any path: transfers, freezes, judgments, payment in every way, time; the auditor watches.
+"""A receivable in any hands, on any path: transfers, freezes, judgments, payments, time; the auditor watches.
 
 Whatever the steps, live parcels partition what is neither redeemed nor cancelled, each holder is paid for its own units
 and once, frozen units stay where they are, and everything pending ends. A failure prints its steps and the blob that
@@ -22,13 +22,12 @@ from tallystick.kernel.recourse.records import Recourse, RecourseState
 from tallystick.kernel.redemption.bank import ConfirmPayment, PaymentAnswer
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.redeem import Means, Redeem, SetOff
-from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.kernel.reviews.operations import DecideReview
+from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.kernel.transfers.agreed import AcceptTransfer, DeclineTransfer, RequestTransfer, WithdrawTransfer
 from tallystick.kernel.transfers.records import Transfer, TransferState
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS
-
 from tests.properties.small_town import HOLDERS, SmallTown
 from tests.simulation.founding import paper
 
@@ -39,7 +38,9 @@ PENDING = (TransferState.REQUESTED, TransferState.UNDER_REVIEW)
 class ReceivableMachine(RuleBasedStateMachine):
     """One receivable after another, with everything that can happen to its units."""
 
-    @initialize(shortfall=st.sampled_from(list(Shortfall)), money=st.integers(0, 30), max_parcels=st.sampled_from((5, 500)))
+    @initialize(
+        shortfall=st.sampled_from(list(Shortfall)), money=st.integers(0, 30), max_parcels=st.sampled_from((5, 500))
+    )
     def found(self, shortfall: Shortfall, money: int, max_parcels: int) -> None:
         self.town = SmallTown(shortfall, max_parcels)
         self.account = self.town.open_account("debtor")
@@ -71,7 +72,14 @@ class ReceivableMachine(RuleBasedStateMachine):
         self.receivable = self.town.issue(face, creditor) or self.receivable
 
     @precondition(lambda self: self.parcels())
-    @rule(number=MANY, low=MANY, high=MANY, to=st.sampled_from((*HOLDERS, "debtor")), recourse=st.booleans(), named=st.booleans())
+    @rule(
+        number=MANY,
+        low=MANY,
+        high=MANY,
+        to=st.sampled_from((*HOLDERS, "debtor")),
+        recourse=st.booleans(),
+        named=st.booleans(),
+    )
     def offer(self, number: int, low: int, high: int, to: str, recourse: bool, named: bool) -> None:
         parcel = self.parcel(number)
         part = self.part(parcel, low, high)
@@ -190,9 +198,7 @@ class ReceivableMachine(RuleBasedStateMachine):
         if asked:
             holder = asked[number % len(asked)]
             answer = PaymentAnswer.RECEIVED if received else PaymentAnswer.DENIED
-            said = ConfirmPayment(
-                receivable=self.receivable, currency="GBP", units=Units(owed[holder]), answer=answer
-            )
+            said = ConfirmPayment(receivable=self.receivable, currency="GBP", units=Units(owed[holder]), answer=answer)
             self.town.do(said, by=holder)
 
     @precondition(lambda self: any(parcel.holder == self.row().debtor for parcel in self.parcels()))
@@ -200,9 +206,7 @@ class ReceivableMachine(RuleBasedStateMachine):
     def set_off(self, units: int) -> None:
         own = next(parcel for parcel in self.parcels() if parcel.holder == self.row().debtor)
         taken = Units(min(units, int(own.interval.length)))
-        self.town.do(
-            SetOff(receivable=self.receivable, parcel=own.interval, currency="GBP", units=taken), by="debtor"
-        )
+        self.town.do(SetOff(receivable=self.receivable, parcel=own.interval, currency="GBP", units=taken), by="debtor")
 
     @precondition(lambda self: self.row().state.value in ("overdue", "in_recourse"))
     @rule(number=MANY, gives_up=st.booleans())
@@ -211,7 +215,7 @@ class ReceivableMachine(RuleBasedStateMachine):
         step = WriteOff if gives_up and number % 3 == 0 else ClaimRecourse
         self.town.do(step(receivable=self.receivable, parcel=parcel.interval), by=parcel.holder)
 
-    @precondition(lambda self: [row for row in self.town.rows(Recourse) if row.state is RecourseState.CLAIMED])
+    @precondition(lambda self: any(row.state is RecourseState.CLAIMED for row in self.town.rows(Recourse)))
     @rule(number=MANY)
     def pay_a_claim(self, number: int) -> None:
         claims = [row for row in self.town.rows(Recourse) if row.state is RecourseState.CLAIMED]

@@ -1,4 +1,4 @@
-"""The founding of a simulated consortium: members, keys, permissions, policies, packs and calendars, all from the seed."""
+"""The founding of a simulated consortium: members, keys, permissions, policies, packs and calendars, from a seed."""
 
 import datetime
 import hashlib
@@ -20,7 +20,6 @@ from tallystick.kernel.genesis import (
     GenesisYear,
     GenesisZone,
     Limits,
-    member_id,
 )
 from tallystick.kernel.governance.policies import Policies, Shortfall
 from tallystick.kernel.governance.records import Engine, Validator
@@ -34,10 +33,9 @@ from tallystick.kernel.membership.records import (
     SigningRule,
     SizeClass,
 )
-from tallystick.wire.amounts import Units
+from tallystick.wire.amounts import MAX_UNITS, Units
 from tallystick.wire.instants import Instant
 from tallystick.wire.keys import to_base64
-
 from tests.simulation.town import Town
 from tests.support.members import lei
 
@@ -107,9 +105,7 @@ def found_town(seed: int, sweep_every: int = 10) -> Town:
         packs=tuple(_pack(name) for name in rng.choice((("all", "cn", "gb"), ("all", "gb"), ("all", "cn")))),
         reference_rates=tuple(_rate(name) for name in seeds.REFERENCE_RATES),
     )
-    town = Town(genesis, keys, rng, sweep_every)
-    town.names = {member_id(genesis.chain_id, member): member.legal_name for member in members}
-    return town
+    return Town(genesis, keys, rng, sweep_every)
 
 
 def _member(
@@ -120,7 +116,7 @@ def _member(
     keys[name] = [key_of(seed, name, number) for number in range(len(held))]
     trades = {Role.CLIENT, Role.CORE_ENTERPRISE, Role.FUNDER} & set(roles)
     permissions = tuple(
-        Permission(may=may, currency=code, ceiling=Units(rng.choice((10**7, 10**9, 10**12))))
+        Permission(may=may, currency=code, ceiling=Units(rng.choice((10**7, 10**9, 10**12, MAX_UNITS))))
         for may in Permitted
         for code, _ in CURRENCIES
         if trades

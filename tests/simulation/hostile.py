@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from tallystick.kernel.core.fields import Interval
+from tallystick.kernel.membership.records import SigningKey
+from tallystick.wire import canonical
 from tallystick.wire.amounts import Units
-
 from tests.simulation.actions.proposals import Proposal, admitted
 from tests.simulation.town import Town
 
@@ -34,7 +35,9 @@ def spoiled(town: Town, proposal: Proposal, how: str) -> bytes | None:
     other = rng.choice(admitted(town))
     match how:
         case "wrong_party":
-            return town.sign(proposal.operations, other, proposal.also if other not in proposal.also else (), proposal.keys)
+            return town.sign(
+                proposal.operations, other, proposal.also if other not in proposal.also else (), proposal.keys
+            )
         case "superfluous_cosigner":
             if other in (proposal.by, *proposal.also):
                 return None
@@ -56,7 +59,7 @@ def spoiled(town: Town, proposal: Proposal, how: str) -> bytes | None:
             far = town.now.plus(400 * 86_400_000)
             return town.sign(proposal.operations, proposal.by, proposal.also, proposal.keys, not_after=far)
         case "revoked_key":
-            return None
+            return _with_a_revoked_key(town, proposal)
         case "same_id_other_content":
             return town.sign(proposal.operations, proposal.by, proposal.also, proposal.keys, id="t1")
         case "broken_bytes":
@@ -69,9 +72,14 @@ def spoiled(town: Town, proposal: Proposal, how: str) -> bytes | None:
             raise AssertionError(how)
 
 
-def _without_a_signature(rng: random.Random, raw: bytes) -> bytes:
-    from tallystick.wire import canonical
+def _with_a_revoked_key(town: Town, proposal: Proposal) -> bytes | None:
+    """A key that the actor has revoked signs besides."""
+    revoked = [row for row in town.rows(SigningKey) if row.member == proposal.by and row.until is not None]
+    known = [town.keys[row.id] for row in revoked if row.id in town.keys]
+    return town.sign(proposal.operations, proposal.by, proposal.also, (*proposal.keys, known[0])) if known else None
 
+
+def _without_a_signature(rng: random.Random, raw: bytes) -> bytes:
     value: Any = canonical.parse(raw)
     del value["signatures"][rng.randrange(len(value["signatures"]))]
     return canonical.encode(value)

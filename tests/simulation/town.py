@@ -28,7 +28,6 @@ from tallystick.proof.state_proof import NO_RECEIPTS
 from tallystick.wire import envelope
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.keys import to_base64
-
 from tests.support.auditor import Auditor, Row, Seen
 from tests.support.memory import MemoryState
 
@@ -68,7 +67,9 @@ class Outcome:
 class Town:
     """One chain, its keys, its clock and its auditor."""
 
-    def __init__(self, genesis: Genesis, keys: dict[str, list[Ed25519]], rng: random.Random, sweep_every: int = 10) -> None:
+    def __init__(
+        self, genesis: Genesis, keys: dict[str, list[Ed25519]], rng: random.Random, sweep_every: int = 10
+    ) -> None:
         self.rng = rng
         self.genesis = genesis
         self.chain = chain_of(genesis)

@@ -5,7 +5,7 @@ keeps cash per ledger account, who holds which unit of each receivable, and what
 After every step it holds the committed rows to its own expectation: DESIGN section 9, properties 1 to 3 and 5 to 7.
 """
 
-from tests.support.audit import maturity, trade
+from tests.support.audit import maturity, standing, trade
 from tests.support.audit.entitlement import Entitlement
 from tests.support.audit.holdings import Holdings, Invoices
 from tests.support.audit.lifecycles import Lifecycles
@@ -58,6 +58,7 @@ class Auditor:
         maturity.check_days(seen, self.rows)
         maturity.check_notices(seen, self.rows)
         maturity.check_all_or_nobody(seen, self.rows, self.holdings.runs)
+        standing.check_step(seen, self.rows, before, self.holdings.runs)
         maturity.check_overdue(seen, self.rows, self.holdings.runs, self.money.balances)
 
     def _once(self, seen: Seen) -> None:
@@ -78,6 +79,7 @@ class Auditor:
         self.lifecycles.check_all(seen, self.rows, index)
         for receivable in self.holdings.runs:
             self.holdings.check(seen, receivable, self.rows)
+        standing.check_all(seen, self.rows, self.holdings.runs)
         self.lineage.check_all(seen, self.holdings.runs)
         owed = self.holdings.outstanding(self.rows)
         for name, units in owed.items():

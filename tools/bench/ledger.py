@@ -16,7 +16,7 @@ from tallystick.kernel.core import codec
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.receivables.records import InvoiceUse, Receivable
 from tallystick.ledger.engine import Committed, Outcome
-from tallystick.ledger.engines.embedded import EmbeddedEngine
+from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
 from tallystick.ledger.opening import open_ledger, put_tip
 from tallystick.ledger.store import Batch, Family, RocksStore
 from tallystick.wire import envelope
@@ -84,6 +84,7 @@ class Run:
             _preload(RocksStore(directory), genesis, self.consortium, preloaded)
         self.preloaded = preloaded
         self.engine = EmbeddedEngine(RocksStore(directory), NODE_KEY, genesis)
+        settle_collector()
         _require(self.engine.submit_many(list(self.consortium.opening())))
 
     def streams(self, stories: int) -> tuple[list[bytes], bytes, list[bytes]]:
@@ -135,9 +136,7 @@ class Run:
                 _require([self.engine.submit(closing)])
         rate = max(rate, verify_rate(after[:4_000] or before[:4_000]))
         grown = _size(self.directory) - size
-        return Throughput(
-            steps, seconds, rate, signatures / steps, grown / steps, _peak_memory_mb(), dict(statuses)
-        )
+        return Throughput(steps, seconds, rate, signatures / steps, grown / steps, _peak_memory_mb(), dict(statuses))
 
     def close(self) -> None:
         self.engine.close()
@@ -179,7 +178,6 @@ def _template(store: RocksStore, consortium: Consortium) -> Receivable:
     story = consortium.stories(0, 1)[0]
     _require(engine.submit_many([stage(story) for stage in consortium.issue_stages()]))
     record = engine.query(f"receivable/{story.receivable}").record
-    engine.stop()
     if not isinstance(record, Receivable):
         raise RuntimeError("the template is no receivable")
     return record

@@ -3,7 +3,8 @@
 A story is a receivable: requested by its supplier, confirmed by its debtor, reviewed; half of it transferred (request,
 acceptance, review); one in `FINANCED` also financed to the end (request, evaluation, quote, award, two contract
 signatures, review, registration, settlement in ledger money). All stories pass a stage before the next begins, so that
-the ledger is at work on many records at once. Debtors and funders keep four eyes: their steps carry two signatures.
+the ledger is at work on many records at once. All debtors and some funders keep four eyes: their steps, a fifth of all,
+carry two signatures.
 """
 
 import datetime
@@ -19,6 +20,7 @@ from tallystick.kernel.accounts.opening import ApplyForAccount
 from tallystick.kernel.arithmetic import DayCount
 from tallystick.kernel.core.fields import Anchor, Interval
 from tallystick.kernel.core.operation import Operation
+from tallystick.kernel.core.step import ID_STRIDE
 from tallystick.kernel.financing.award import AwardFinancing
 from tallystick.kernel.financing.contract import SignFinancingContract
 from tallystick.kernel.financing.quotes import EvaluateFinancing, QuoteFinancing
@@ -68,7 +70,8 @@ SHARE = Units(500_000)
 CURRENCY = "GBP"
 PAPER = Anchor(hash="ab" * 32, kind="contract", size=100_000)
 NODE_KEY = SigningKey(hashlib.sha256(b"bench node").digest())
-_FOUR_EYES = (SigningRule(pattern="*", makers=1, checkers=1),)
+FOUR_EYES = {*(f"debtor {n}" for n in range(DEBTORS)), *(f"funder {n}" for n in range(0, FUNDERS, 4))}
+_MAKER_AND_CHECKER = (SigningRule(pattern="*", makers=1, checkers=1),)
 _WHOLE, _LOWER = Interval(Units(1), FACE), Interval(Units(1), SHARE)
 _UPPER = Interval(Units(SHARE + 1), FACE)
 
@@ -149,7 +152,7 @@ class Consortium:
         )
 
     def _member(self, name: str, roles: tuple[Role, ...]) -> GenesisMember:
-        four_eyes = name.startswith(("debtor", "funder"))
+        four_eyes = name in FOUR_EYES
         parts = (KeyRole.MAKER, KeyRole.CHECKER) if four_eyes else (KeyRole.MAKER,)
         keys = tuple(SigningKey(hashlib.sha256(f"{name} {part.value}".encode()).digest()) for part in parts)
         admin = SigningKey(hashlib.sha256(f"{name} admin".encode()).digest())
@@ -164,10 +167,8 @@ class Consortium:
             size_class=SizeClass.LARGE,
             keys=offers,
             roles=roles,
-            permissions=tuple(
-                Permission(may=may, currency=CURRENCY, ceiling=Units(MAX_UNITS)) for may in Permitted
-            ),
-            signing_policy=_FOUR_EYES if four_eyes else (),
+            permissions=tuple(Permission(may=may, currency=CURRENCY, ceiling=Units(MAX_UNITS)) for may in Permitted),
+            signing_policy=_MAKER_AND_CHECKER if four_eyes else (),
         )
         self.organisations[name] = Organisation(member_id(CHAIN_ID, member), keys)
         return member
@@ -186,11 +187,9 @@ class Consortium:
         for name, owner in self.organisations.items():
             if not name.startswith(("supplier", "funder", "debtor")):
                 continue
-            raw, made = self.sign(
-                owner, ApplyForAccount(currency=CURRENCY, custodian=custodian.id, papers=(PAPER,))
-            )
+            raw, made = self.sign(owner, ApplyForAccount(currency=CURRENCY, custodian=custodian.id, papers=(PAPER,)))
             yield raw
-            yield self._decide(custodian, self._made("rev", owner, made))
+            yield self._decide(custodian, self._made("rev", owner, made, nth=1))
             if name.startswith("funder"):
                 yield self.sign(
                     custodian,
@@ -204,8 +203,9 @@ class Consortium:
                 )[0]
 
     @staticmethod
-    def _made(prefix: str, by: Organisation, name: str) -> str:
-        return record_id(prefix, CHAIN_ID, by.id, name, 0)
+    def _made(prefix: str, by: Organisation, name: str, nth: int = 0) -> str:
+        """The id of the `nth` record that a step of one operation makes."""
+        return record_id(prefix, CHAIN_ID, by.id, name, nth * ID_STRIDE)
 
     def _decide(self, by: Organisation, review: str, fingerprints: tuple[str, ...] = ()) -> bytes:
         decision = DecideReview(review=review, result=ReviewResult.APPROVE, fingerprints=fingerprints)
@@ -220,7 +220,7 @@ class Consortium:
                 who[f"debtor {n % DEBTORS}"],
                 who[f"supplier {n % SUPPLIERS}"],
                 who[f"supplier {(n + 1) % SUPPLIERS}"],
-                who[f"funder {n % FUNDERS}"],
+                who[f"funder {n // FINANCED % FUNDERS}"],
             )
             for n in range(first, first + count)
         ]
@@ -239,7 +239,14 @@ class Consortium:
 
     def settling_stages(self) -> tuple[Callable[[Story], bytes], ...]:
         """Financing from the award on, after the closing time."""
-        return (self._award, self._client_signs, self._funder_signs, self._financing_passed, self._register, self._settle)
+        return (
+            self._award,
+            self._client_signs,
+            self._funder_signs,
+            self._financing_passed,
+            self._register,
+            self._settle,
+        )
 
     def _fingerprint(self, story: Story) -> str:
         return hashlib.sha256(b"invoice %d" % story.number).hexdigest()
@@ -318,9 +325,7 @@ class Consortium:
         return raw
 
     def _evaluate(self, story: Story) -> bytes:
-        return self.sign(
-            story.funder, EvaluateFinancing(financing=story.financing, accepts=True, assessment=PAPER)
-        )[0]
+        return self.sign(story.funder, EvaluateFinancing(financing=story.financing, accepts=True, assessment=PAPER))[0]
 
     def _quote(self, story: Story) -> bytes:
         terms = QuoteTerms(
@@ -369,9 +374,7 @@ class Consortium:
         return self.sign(story.funder, RegisterFinancing(financing=story.financing, search=number, number=number))[0]
 
     def _settle(self, story: Story) -> bytes:
-        return self.sign(
-            story.funder, SettleFinancing(financing=story.financing, currency=CURRENCY, net=self.net)
-        )[0]
+        return self.sign(story.funder, SettleFinancing(financing=story.financing, currency=CURRENCY, net=self.net))[0]
 
     @property
     def net(self) -> Units:

@@ -1,6 +1,6 @@
 """`make demo`: one consortium's story on a sandbox ledger, from the genesis to the last redemption.
 
-`story` is the table of contents; each of its steps is a module that reads as prose. `stage` signs and hands in, `papers`
-keeps the documents, `telling` prints. Figures that are printed are read from the ledger. docs/demo.md tells what is real
-and what is made up.
+`story` is the table of contents; each of its steps is a module that reads as prose. `stage` signs and hands in,
+`papers` keeps the documents, `telling` prints. Figures that are printed are read from the ledger. What is real and what
+is made up: docs/demo.md.
 """

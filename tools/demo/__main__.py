@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 from tallystick.wire.errors import DecodeError
+from tools.demo.home import USUAL_HOME
 from tools.demo.stage import StoryFault
 from tools.demo.story import tell
 from tools.demo.telling import Telling
-
-USUAL_HOME = Path("var/demo")
 
 
 def main() -> int:

@@ -18,12 +18,15 @@ from tallystick.kernel.financing.settlement import ConfirmFinancingReceipt, Sett
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS, Instant
+from tallystick.wire.status import Status
 from tools.demo.joining import FUNDER_EAST, FUNDER_NORTH, FUNDER_SOUTH, FUNDERS
 from tools.demo.passing import largest, parcel_of
 from tools.demo.stage import ARBITRATOR, Stage, StoryFault
 
 OPEN_DAYS = 2
 VALID_DAYS = 10
+LEFT_OPEN = Units(400_000_00)
+LEFT_OPEN_DAYS = 7
 
 
 def two_ways(stage: Stage) -> None:
@@ -37,7 +40,7 @@ def two_ways(stage: Stage) -> None:
         stage.advance_to(closes_at.plus(HOUR_MS))
         _reveal(stage, sealed, _competing(closes_at), nonces)
         row = stage.get(Financing, sealed)
-        step.say(f"two funders compete for {stage.money(row.face)} of {stage.name(row.client)}; revealed and ranked:")
+        step.say(f"Two funders compete for {stage.money(row.face)} of {stage.name(row.client)}; revealed and ranked:")
         for line in _ranked(stage, row):
             step.say(line)
         step.say("The lower rate costs more, as its year has 360 days")
@@ -47,8 +50,8 @@ def two_ways(stage: Stage) -> None:
         net = _settle(stage, row)
         row = stage.get(Financing, sealed)
         step.say(
-            f"awarded, contract signed by both, reviewed, registered as {row.registrations[-1].number}; then in one step "
-            f"{stage.money(net)} go to {stage.name(row.client)} and the parcel to {stage.name(row.funder)}"
+            f"Awarded, contract signed by both, reviewed, registered as {row.registrations[-1].number}; then in one "
+            f"step {stage.money(net)} go to {stage.name(row.client)} and the parcel to {stage.name(row.funder)}"
         )
     with stage.telling.step("Paid through a bank") as step:
         _award_and_sign(stage, by_bank)
@@ -56,8 +59,29 @@ def two_ways(stage: Stage) -> None:
         net = _settle(stage, row)
         stage.do(ConfirmFinancingReceipt(financing=by_bank, currency="GBP", net=net), by=stage.name(row.client))
         step.say(
-            f"for {stage.money(row.face)} {stage.name(row.funder)} anchors a bank receipt of {stage.money(net)}; when "
+            f"For {stage.money(row.face)} {stage.name(row.funder)} anchors a bank receipt of {stage.money(net)}; when "
             f"{stage.name(row.client)} confirms it, the parcel passes"
+        )
+
+
+def leave_open(stage: Stage, receivable: str) -> None:
+    """A last request stays on the board, with open quotes, for whoever looks."""
+    with stage.telling.step("Left on the board") as step:
+        row = stage.get(Receivable, receivable)
+        closes_at = stage.session.now().plus(LEFT_OPEN_DAYS * DAY_MS)
+        asked = _ask(stage, row, closes_at, Settlement.BANK, LEFT_OPEN)
+        stage.refused(
+            _evaluation(stage, asked, FUNDER_NORTH, accepts=True),
+            by=FUNDER_NORTH,
+            status=Status.SCRUTINY_MISSING,
+            why="a funder's yes to a tenor over six months, without scrutiny",
+        )
+        for funder, terms in _competing(closes_at).items():
+            _quote_openly(stage, asked, funder, terms)
+        step.say(
+            f"{stage.name(row.creditor)} asks for money for {stage.money(LEFT_OPEN, row.currency)} of the first one. "
+            f"A funder's yes without its scrutiny of so long a tenor is refused ({Status.SCRUTINY_MISSING.label}); "
+            "with it, two funders quote openly"
         )
 
 
@@ -79,14 +103,16 @@ def _competing(closes_at: Instant) -> dict[str, QuoteTerms]:
     }
 
 
-def _ask(stage: Stage, receivable: Receivable, closes_at: Instant, settlement: Settlement) -> str:
+def _ask(
+    stage: Stage, receivable: Receivable, closes_at: Instant, settlement: Settlement, units: Units | None = None
+) -> str:
     client = stage.name(receivable.creditor)
     return stage.do(
         RequestFinancing(
             receivable=receivable.id,
             parcel=parcel_of(stage, receivable.id, client),
-            currency="GBP",
-            units=receivable.face,
+            currency=receivable.currency,
+            units=receivable.face if units is None else units,
             settlement=settlement,
             closes_at=closes_at,
             sealed=settlement is Settlement.LEDGER,
@@ -97,8 +123,14 @@ def _ask(stage: Stage, receivable: Receivable, closes_at: Instant, settlement: S
 
 
 def _evaluate(stage: Stage, financing: str, funder: str, *, accepts: bool) -> None:
+    evaluation = _evaluation(stage, financing, funder, accepts=accepts)
+    scrutiny = stage.papers.stand_in("scrutiny", f"{funder} on {financing}")
+    stage.do(replace(evaluation, scrutiny=scrutiny if accepts else None), by=funder)
+
+
+def _evaluation(stage: Stage, financing: str, funder: str, *, accepts: bool) -> EvaluateFinancing:
     assessment = stage.papers.stand_in("assessment", f"{funder} on {financing}")
-    stage.do(EvaluateFinancing(financing=financing, accepts=accepts, assessment=assessment), by=funder)
+    return EvaluateFinancing(financing=financing, accepts=accepts, assessment=assessment)
 
 
 def _seal(stage: Stage, financing: str, quotes: Mapping[str, QuoteTerms]) -> dict[str, str]:
@@ -111,16 +143,14 @@ def _seal(stage: Stage, financing: str, quotes: Mapping[str, QuoteTerms]) -> dic
         nonces[funder] = secrets.token_hex(32)
         chain_id = stage.session.engine.chain_id
         commitment = commitment_of(chain_id, financing, stage.id(funder), terms, nonces[funder])
-        stage.do(
-            QuoteFinancing(financing=financing, currency="GBP", units=row.face, commitment=commitment), by=funder
-        )
+        stage.do(QuoteFinancing(financing=financing, currency="GBP", units=row.face, commitment=commitment), by=funder)
     return nonces
 
 
 def _quote_openly(stage: Stage, financing: str, funder: str, terms: QuoteTerms) -> None:
     _evaluate(stage, financing, funder, accepts=True)
-    face = stage.get(Financing, financing).face
-    stage.do(QuoteFinancing(financing=financing, currency="GBP", units=face, terms=terms), by=funder)
+    row = stage.get(Financing, financing)
+    stage.do(QuoteFinancing(financing=financing, currency=row.currency, units=row.face, terms=terms), by=funder)
 
 
 def _reveal(stage: Stage, financing: str, quotes: Mapping[str, QuoteTerms], nonces: Mapping[str, str]) -> None:

@@ -46,8 +46,8 @@ def issue_published(stage: Stage, published: Published) -> None:
         by_debtor = sum(1 for row in rows if row.requester == row.debtor)
         step.say(
             f"{len(rows)} published invoices became receivables of {stage.money(sum(row.face for row in rows))}, "
-            f"{by_debtor} issued by the debtor, {len(rows) - by_debtor} by the creditor; each confirmed by the other side, "
-            f"reviewed by 2 auditors, valid. Due on {due_on} (derived: issue day + {DUE_AFTER_DAYS} days)"
+            f"{by_debtor} issued by the debtor, {len(rows) - by_debtor} by the creditor; each confirmed by the other "
+            f"side, reviewed by 2 auditors, valid. Due on {due_on} (derived: issue day + {DUE_AFTER_DAYS} days)"
         )
         if published.set_aside:
             step.say(f"Set aside: {len(published.set_aside)} line with the reference of another; why is not published")
@@ -117,10 +117,9 @@ def deposit(stage: Stage, published: Published) -> None:
         book(stage, published.payer, owed, code)
         for name, units in STARTING_MONEY.items():
             book(stage, name, units)
-        booked = [row for row in stage.rows(Deposit)]
-        step.say(
-            f"{len(booked)} deposits booked by {BANK} (maker and checker), {stage.money(sum(row.units for row in booked))}"
-        )
+        booked = list(stage.rows(Deposit))
+        money = stage.money(sum(row.units for row in booked))
+        step.say(f"{len(booked)} deposits of {money} are booked by {BANK}, each signed by its maker and its checker")
 
 
 def account_of(stage: Stage, name: str) -> Account:

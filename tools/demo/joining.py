@@ -93,8 +93,9 @@ def join(stage: Stage, published: Published) -> None:
         admitted = sum(1 for row in rows if row.is_admitted and row.sponsor is not None)
         refused = [row.legal_name for row in rows if row.state is MemberState.REFUSED]
         step.say(
-            f"{admitted} applied, were sponsored, reviewed and admitted: {published.payer}, its {len(suppliers)} suppliers "
-            f"and {admitted - len(suppliers) - 1} demo organisations. Refused: {', '.join(refused)} (papers missing)"
+            f"{admitted} applied, were sponsored, reviewed and admitted: {published.payer}, its {len(suppliers)} "
+            f"suppliers and {admitted - len(suppliers) - 1} demo organisations. "
+            f"Refused: {', '.join(refused)} (papers missing)"
         )
 
 
@@ -180,4 +181,6 @@ def publish_missing_years(stage: Stage, horizon: datetime.timedelta = HORIZON) -
             by=GOVERNORS[0],
             also=GOVERNORS[1:],
         )
-        step.say(f"no bank holidays are published for {', '.join(map(str, missing))}: weekdays only, made up for the demo")
+        step.say(
+            f"no bank holidays are published for {', '.join(map(str, missing))}: weekdays only, made up for the demo"
+        )

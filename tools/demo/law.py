@@ -55,8 +55,8 @@ def three_dates(stage: Stage) -> list[Judged]:
         judged.append(_refuse(stage, issue_on, due_on))
         step.say(
             f"{CN_SUPPLIER} asks {CN_BUYER} three times for {stage.money(FACE, 'CNY')} over {TENOR_MONTHS} months, "
-            f"{issue_on} to {due_on}, with the same stated reason. Meanwhile the governors adopt {AMENDED}: the six-month "
-            "cap announced in 2026-09, whose date and transition are made up here"
+            f"{issue_on} to {due_on}, with the same stated reason. Meanwhile the governors adopt {AMENDED}: the cap of "
+            "six months announced in 2026-09, whose date and transition are made up here"
         )
     return judged
 
@@ -119,8 +119,7 @@ def _found(receivable: str, judged: Judgement) -> Judged:
     weighs = [one for one in judged.findings if one.outcome is Outcome.WARNED] or list(judged.findings)
     finding = weighs[0]
     pack = next(version for version in judged.packs if version.startswith("cn-"))
-    outcome = f"valid, {finding.outcome.value} ({finding.rule})"
-    return Judged(judged.on, pack, finding.rule, finding.clause, outcome, receivable)
+    return Judged(judged.on, pack, finding.rule, finding.clause, f"valid, {finding.outcome.value}", receivable)
 
 
 def _refuse(stage: Stage, issue_on: datetime.date, due_on: datetime.date) -> Judged:
@@ -131,4 +130,4 @@ def _refuse(stage: Stage, issue_on: datetime.date, due_on: datetime.date) -> Jud
         why=f"{TENOR_MONTHS} months where the pack allows six",
     )
     pack, rule, clause = (str(facts[name]) for name in ("pack", "rule", "clause"))
-    return Judged(stage.today(), pack, rule, clause, f"refused ({Status.TENOR_OVER_CAP.label})", "")
+    return Judged(stage.today(), pack, rule, clause, f"refused: {Status.TENOR_OVER_CAP.label}", "")

@@ -22,6 +22,7 @@ def redeem(stage: Stage) -> None:
         states = Counter(row.state for row in after)
         paid = stage.money(sum(row.redeemed for row in after))
         step.say(
-            f"on the morning of {last_due} {states[ReceivableState.REDEEMED]} of {len(owed)} receivables are redeemed: "
-            f"{paid} for {parcels} parcels to {len(holders)} holders, the largest receivable to {hands} of them in one step"
+            f"On the morning of {last_due} {states[ReceivableState.REDEEMED]} of {len(owed)} receivables are redeemed: "
+            f"{paid} for {parcels} parcels to {len(holders)} holders, the largest receivable to {hands} of them in one "
+            "step"
         )

@@ -46,16 +46,16 @@ def befall(stage: Stage) -> str:
         stage.do(DeclineReceivable(receivable=wrong, reason="wrong_delivery_date"), by=BUYER)
         large = _issue(stage, LARGE, LARGE.total)
         step.say(
-            f"{BUYER} declines {stage.money(LARGE.total)}: the request names the wrong delivery date. The invoice amount "
-            "is free again; asked anew with the right date, the receivable is valid"
+            f"{BUYER} declines {stage.money(LARGE.total)}: the request names the wrong delivery date. The invoice "
+            "amount is free again; asked anew with the right date, the receivable is valid"
         )
     with stage.telling.step("Invoice used twice") as step:
         _reuse(stage)
         _disguise(stage)
         step.say(
-            f"of an invoice of {stage.money(SHARED.total)}, 60 % back a receivable; 41 % more are refused by the ledger "
-            f"({Status.OVER_INVOICE.label}), 40 % pass. Disguised by a made-up fingerprint it gets as far as the review: "
-            "the auditors recompute the fingerprint from the document, and refuse"
+            f"Of an invoice of {stage.money(SHARED.total)}, 60 % back a receivable; 41 % more are refused by the "
+            f"ledger ({Status.OVER_INVOICE.label}), 40 % pass. Disguised by a made-up fingerprint it gets as far as "
+            "the review: the auditors recompute the fingerprint from the document, and refuse"
         )
     return large
 
@@ -67,7 +67,7 @@ def _reuse(stage: Stage) -> None:
         _request(stage, SHARED, SHARED.total * 41 // 100),
         by=SUPPLIER,
         status=Status.OVER_INVOICE,
-        why="41 % of an invoice of which 60 % back another receivable",
+        why="41 % of an invoice of which 60 % are used",
     )
     _issue(stage, SHARED, SHARED.total * 40 // 100)
 
@@ -83,7 +83,7 @@ def _disguise(stage: Stage) -> None:
         DecideReview(review=review, result=ReviewResult.APPROVE, fingerprints=(recomputed,)),
         by=AUDITORS[0],
         status=Status.OVER_INVOICE,
-        why="approving a disguised invoice, its fingerprint recomputed",
+        why="approval of a disguised invoice, its fingerprint recomputed",
     )
     stage.turn_down(review, REFUSED_REASON)
 
@@ -96,9 +96,7 @@ def _issue(stage: Stage, invoice: DemoInvoice, units: int) -> str:
     return asked
 
 
-def _ask(
-    stage: Stage, invoice: DemoInvoice, units: int, *, delivered_days_ago: int = 1, fingerprint: str = ""
-) -> str:
+def _ask(stage: Stage, invoice: DemoInvoice, units: int, *, delivered_days_ago: int = 1, fingerprint: str = "") -> str:
     asked = _request(stage, invoice, units, delivered_days_ago, fingerprint)
     return stage.do(asked, by=SUPPLIER).records[0]
 

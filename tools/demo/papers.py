@@ -49,7 +49,9 @@ class Papers:
 
     def stand_in(self, kind: str, of: str) -> Anchor:
         """A paper that the story needs and nobody ever wrote."""
-        return self.anchored(kind, {"document": kind, "of": of, "note": "Made up for the demo; stands for a real paper."})
+        return self.anchored(
+            kind, {"document": kind, "of": of, "note": "Made up for the demo; stands for a real paper."}
+        )
 
     def invoice(self, anchor: Anchor) -> Invoice:
         """An invoice's document, once its bytes are found to be those that were anchored. Raises `DecodeError`."""

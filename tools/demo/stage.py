@@ -1,7 +1,7 @@
 """The stage: an open ledger, its organisations by name, and how the story's steps are signed and handed in.
 
-Everything goes through the node's session and the keys on disk, as the command line does it. Whatever comes out otherwise
-than the story says ends the demo with the reason.
+Everything goes through the node's session and the keys on disk, as the command line does it. Whatever comes out
+otherwise than the story says ends the demo with the reason.
 """
 
 import datetime
@@ -168,11 +168,11 @@ class Stage:
 
     def approve(self, votes: Sequence[Vote], step: Step) -> None:
         """Two of the three auditors approve; which two goes round, batch by batch."""
-        jobs = []
+        jobs: list[Job] = []
         for number, start in enumerate(range(0, len(votes), BATCH)):
             batch = votes[start : start + BATCH]
-            for turn in (number, number + 1):
-                jobs.append(self.job([_approval(vote) for vote in batch], AUDITORS[turn % len(AUDITORS)]))
+            pair = (AUDITORS[turn % len(AUDITORS)] for turn in (number, number + 1))
+            jobs.extend(self.job([_approval(vote) for vote in batch], auditor) for auditor in pair)
         self.do_all(jobs, step)
 
     def approve_as(self, reviewer: str, votes: Sequence[Vote], step: Step) -> None:

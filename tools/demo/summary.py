@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from tallystick.cli.output import pairs, table
@@ -18,9 +17,12 @@ from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.recourse.records import Recourse
 from tallystick.kernel.transfers.records import Transfer, TransferState
 from tallystick.node.auditing import CHECKS, audit
-from tools.demo.home import PASSPHRASE
+from tallystick.node.genesis_file import folder_of
+from tools.demo.home import PASSPHRASE, USUAL_HOME
 from tools.demo.issuing import DUE_AFTER_DAYS
+from tools.demo.joining import BUYER, CN_SUPPLIER, FUNDER_SOUTH, SUBCONTRACTOR, SUPPLIER
 from tools.demo.law import Judged
+from tools.demo.passing import largest
 from tools.demo.published import ATTRIBUTION, Published
 from tools.demo.stage import Stage, StoryFault
 
@@ -30,8 +32,8 @@ ENDED_WELL = (ReceivableState.REDEEMED, ReceivableState.VALID)
 def opening(published: Published) -> Iterator[RenderableType]:
     """What is real, what is made up, and whose data it is."""
     text = Text.from_markup(
-        f"[bold]Real[/]     the {len(published.rows)} published invoices to {published.payer}: parties, numbers, amounts.\n"
-        "[bold]Made up[/]  everything that happens to them here, and every organisation named \"Demo ...\".\n"
+        f"[bold]Real[/]     {len(published.rows)} published invoices to {published.payer}: parties, numbers, amounts.\n"
+        '[bold]Made up[/]  everything that happens to them here, and every organisation named "Demo ...".\n'
         f"[bold]Derived[/]  issue dates are the demo's own days; due dates are issue day + {DUE_AFTER_DAYS} days.\n"
         f"[dim]{ATTRIBUTION}[/]"
     )
@@ -51,7 +53,7 @@ def founded(stage: Stage, genesis: Genesis) -> None:
         )
 
 
-def close(stage: Stage, judged: list[Judged]) -> None:
+def close(stage: Stage, judged: list[Judged], demo_debt: str) -> None:
     """The invariants, the figures, and where to look next."""
     tell = stage.telling
     tell.chapter("The whole ledger, checked")
@@ -61,7 +63,7 @@ def close(stage: Stage, judged: list[Judged]) -> None:
     tell.chapter("One set of terms, three dates")
     tell.show(_law(judged))
     tell.chapter("Look for yourself")
-    tell.show(*_commands(stage, judged))
+    tell.show(*_commands(stage, judged, demo_debt))
 
 
 def _check(stage: Stage) -> None:
@@ -98,7 +100,7 @@ def _business(stage: Stage) -> RenderableType:
     transactions, signatures, events = _counts(stage)
     kinds = Counter(row.kind.value for row in transfers)
     height = stage.session.engine.health().height
-    refusals = ", ".join(f"{status.label}" for _, status in stage.refusals)
+    refusals = "\n".join(f"{status.label}: {why}" for why, status in stage.refusals)
     return pairs(
         [
             ("deposits", f"{len(deposits)}, {stage.money(sum(row.units for row in deposits))}"),
@@ -125,36 +127,40 @@ def _counts(stage: Stage) -> tuple[int, int, int]:
 
 
 def _law(judged: list[Judged]) -> RenderableType:
-    rows = table("judged on", "outcome", "clause", "pack", keep=("judged on",))
+    rows = table("judged on", "pack", "outcome", "rule", "clause", keep=("judged on", "pack", "outcome", "rule"))
     for one in judged:
-        rows.add_row(str(one.on), one.outcome, one.clause, one.pack)
+        rows.add_row(str(one.on), one.pack, one.outcome, one.rule, one.clause)
     return rows
 
 
-def _commands(stage: Stage, judged: list[Judged]) -> Iterator[RenderableType]:
-    """Commands with this ledger's own ids."""
-    financing = next(row for row in stage.rows(Financing) if row.sealed)
-    hops = [row for row in stage.rows(Transfer) if row.hop == 3]
-    demo_debt = next(iter(stage.rows(Recourse))).receivable
-    lines = [
-        (f"tally show {hops[0].receivable}", "three hops: parcels, transfers, reviews"),
-        (f"tally show {financing.id}", "the sealed quotes, their ranking, the contract"),
-        (f"tally show {demo_debt}", "the debt that was not paid, and its recourse"),
-        (f"tally show {judged[1].receivable}", "judged in the transition, with the clause"),
-        ('tally accounts "Demo Funder South"', "what stands in its account"),
-        ('tally statement "Demo Subcontractor"', "what moved, with running balance"),
-        ('tally notices "Demo Supplier"', "what it was told, in order"),
-        ("tally list receivable --state written_off", "by party and state"),
-        ("tally check", "check it all again"),
+def commands(stage: Stage, judged: list[Judged], demo_debt: str) -> list[tuple[str, str]]:
+    """What to try next: what it shows, and the command with this ledger's own ids."""
+    sealed = next(row for row in stage.rows(Financing) if row.sealed)
+    on_board = next(row for row in stage.rows(Financing) if row.state is FinancingState.PUBLISHED)
+    return [
+        ("three hops, four holders", f"tally show {largest(stage, 0).id}"),
+        ("sealed quotes, contract", f"tally show {sealed.id}"),
+        ("recourse, paid in part", f"tally show {demo_debt}"),
+        ("judged in the transition", f"tally show {judged[1].receivable}"),
+        ("open for quotes, ranked", "tally board"),
+        ("what it would do", f"tally financing withdraw {on_board.id} --as {folder_of(CN_SUPPLIER)} --dry-run"),
+        ("what stands where", f'tally accounts "{FUNDER_SOUTH}"'),
+        ("what moved", f'tally statement "{SUBCONTRACTOR}"'),
+        ("what one was told", f'tally notices "{SUPPLIER}"'),
+        ("by party and state", f'tally list receivable --party "{BUYER}" --state redeemed'),
+        ("check it all again", "tally check"),
     ]
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="cyan", no_wrap=True)
-    rows.add_column(style="dim")
-    for command, what in lines:
-        rows.add_row(command, what)
-    yield rows
+
+
+def _commands(stage: Stage, judged: list[Judged], demo_debt: str) -> Iterator[RenderableType]:
     home = stage.session.home
+    elsewhere = "" if home.path == USUAL_HOME else f"; export TALLYSTICK_HOME={home.path}"
+    rows = [
+        ("first, in this directory", f"alias tally=.venv/bin/tally{elsewhere}"),
+        *commands(stage, judged, demo_debt),
+    ]
+    yield pairs([(what, Text(command, style="cyan")) for what, command in rows])
     yield (
-        f"\nThe ledger is in {home.path}; its genesis, which verifiers pin, in {home.genesis}. Keys are in {home.keys},"
-        f" encrypted under the passphrase \"{PASSPHRASE}\" (also in {home.passphrase}). The command is .venv/bin/tally."
+        f"\nThe ledger is in {home.path}; verifiers pin its genesis, {home.genesis}. Keys are in {home.keys}, encrypted"
+        f' under the passphrase "{PASSPHRASE}", which stands in {home.passphrase} too.'
     )

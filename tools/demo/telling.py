@@ -39,8 +39,7 @@ class Telling:
 
     def __init__(self, console: Console | None = None) -> None:
         found = console or Console(highlight=False, emoji=False)
-        if found.width > WIDEST:
-            found.width = WIDEST
+        found.width = min(found.width, WIDEST)
         self.console = found
         self._began = time.monotonic()
 
@@ -67,7 +66,8 @@ class Telling:
             BarColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        watched = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not watched) as progress:
             task = progress.add_task(title, total=None)
             step = Step(progress, task)
             yield step

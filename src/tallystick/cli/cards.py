@@ -81,6 +81,21 @@ def fields_card(at: Desk, record: Record, *, leave_out: frozenset[str] = frozens
     return pairs(rows)
 
 
+def struct_card(
+    at: Desk, title: str, value: msgspec.Struct, currency: str, *, leave_out: frozenset[str] = frozenset()
+) -> "RenderableType":
+    """One structure inside a record, as labels and values under a title."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = [
+        (f"  {name.replace('_', ' ')}", _plain(text_of(at, getattr(value, name), currency)))
+        for name in value.__struct_fields__
+        if name not in leave_out and getattr(value, name) not in (None, ())
+    ]
+    return Group(Text(f"\n{title}", style="bold"), pairs(rows))
+
+
 def _plain(text: str) -> "RenderableType":
     from rich.text import Text
 

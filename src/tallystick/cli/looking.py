@@ -187,7 +187,7 @@ COLUMNS = {
     "member": ("legal_name", "size_class"),
     "receivable": ("debtor", "creditor"),
     "recourse": ("claimant", "liable"),
-    "review": ("subject_kind", "subject"),
+    "review": ("subject",),
     "transfer": ("sender", "receiver", "kind"),
 }
 """The columns that say most about records of a kind; others show their first fields."""
@@ -200,12 +200,15 @@ def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
     from tallystick.cli.filling import whole_amount
 
     first = found[0]
-    names = COLUMNS.get(first.table) or [name for name in first.__struct_fields__ if name not in ("id", "state")][:3]
+    names = (
+        COLUMNS.get(first.table)
+        or [name for name in first.__struct_fields__ if name not in ("id", "state", "units")][:3]
+    )
     dates = [name for name in ("due_on", "deadline", "closes_at") if hasattr(first, name)][:1]
     has_amount = whole_amount(first) is not None or hasattr(first, "units")
     labels = [name.replace("_", " ") for name in (*names, *dates)]
     columns = ["id", *labels, *(["amount"] if has_amount else []), *(["state"] if _state_of(first) else [])]
-    rows = table(*columns, right=("amount",), keep=("id", "due on", "state"))
+    rows = table(*columns, right=("amount",), keep=("id", "due on", "deadline", "closes at", "state", "subject"))
     for row in found:
         cells = [row.id, *(text_of(at, getattr(row, name), str(getattr(row, "currency", ""))) for name in names)]
         cells += [_day(at, getattr(row, name)) for name in dates]
@@ -222,4 +225,4 @@ def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
 def _day(at: Desk, value: Any) -> str:
     from tallystick.wire.instants import Instant
 
-    return at.time(value) if isinstance(value, Instant) else str(value or "-")
+    return at.time(value)[:10] if isinstance(value, Instant) else str(value or "-")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tallystick.cli.cards import fields_card, interval_text, structs_table
+from tallystick.cli.cards import fields_card, interval_text, struct_card, structs_table
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
 from tallystick.cli.output import pairs, table
 from tallystick.cli.who import Who
@@ -80,35 +80,42 @@ def _quotes(at: Desk, one: Financing) -> "Iterator[RenderableType]":
     if not one.quotes:
         yield "  no quotes yet\n"
         return
-    order = {entry.quote: (place, entry) for place, entry in enumerate(_ranking(at, one), 1)}
+    ranking, days = _ranking(at, one), (one.discount_until_on - at.session.today()).days
+    if one.award is not None:  # then the ranking is the one that was stored with the choice
+        ranking, days = one.award.ranking, one.award.actual_days
+    order = {entry.quote: (place, entry) for place, entry in enumerate(ranking, 1)}
     rows = table(
-        "", "funder", "rate", "fee", "recourse", "cost", "you receive", "a year", "quote",
-        right=("", "rate", "fee", "cost", "you receive", "a year"), keep=("quote",),
-    )  # fmt: skip
+        "",
+        "quote",
+        "terms",
+        "cost",
+        "you receive",
+        "a year",
+        right=("", "cost", "you receive", "a year"),
+        keep=("quote",),
+    )
     for quote in sorted(one.quotes, key=lambda quote: order.get(quote.id, (len(order) + 1, None))[0]):
         place, entry = order.get(quote.id, (0, None))
-        terms = quote.terms
-        if terms is None or entry is None:
-            state = f"[dim]{quote.state.value}[/]"
-            rows.add_row("-", at.name(quote.funder), state, "-", "-", "-", "-", "-", quote.id)
+        named = f"{quote.id}\n[bold]{at.name(quote.funder)}[/]"
+        terms = "" if quote.terms is None else _terms_text(at, one, quote.terms)
+        if entry is None:
+            rows.add_row("-", named, f"{quote.state.value}\n{terms}".strip(), "-", "-", "-")
             continue
         rows.add_row(
             str(place),
-            at.name(quote.funder),
-            f"{terms.rate} % {terms.day_count.value}",
-            _fee(at, one, terms),
-            "with" if terms.with_recourse else "without",
+            named,
+            terms,
             at.amount(entry.cost, one.currency),
             at.amount(entry.net, one.currency),
-            _yearly(entry, (one.discount_until_on - at.session.today()).days),
-            quote.id,
+            _yearly(entry, days),
         )
     yield rows
 
 
-def _fee(at: Desk, one: Financing, terms: "QuoteTerms") -> str:
+def _terms_text(at: Desk, one: Financing, terms: "QuoteTerms") -> str:
     least = f", least {at.amount(terms.minimum_fee, one.currency)}" if terms.minimum_fee else ""
-    return f"{terms.fee_rate} %{least}"
+    recourse = "with" if terms.with_recourse else "without"
+    return f"{terms.rate} % {terms.day_count.value}\nfee {terms.fee_rate} %{least}\n{recourse} recourse"
 
 
 def _yearly(entry: "Ranked", days: int) -> str:
@@ -126,7 +133,7 @@ def financing_card(at: Desk, one: Financing) -> "Iterator[RenderableType]":
     for name in ("award", "contract", "payment", "dispute"):
         value = getattr(one, name)
         if isinstance(value, Struct):
-            yield structs_table(at, name, (value,), one.currency)
+            yield struct_card(at, name, value, one.currency, leave_out=frozenset({"ranking"}))
     for name in ("evaluations", "registrations"):
         if getattr(one, name):
             yield structs_table(at, name, getattr(one, name), one.currency)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
 from tallystick.cli.following import all_events
 from tallystick.cli.output import table
+from tallystick.cli.sentences import ledger_account_name
 from tallystick.kernel.accounts.records import Account, Balance
 from tallystick.wire.errors import DecodeError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tallystick.node.session import PlacedEvent
 
 POSTED = "account.posted"
+WIDE, DAY_WIDTH = 100, 10
 
 
 def accounts(
@@ -92,15 +94,21 @@ def statement(
         )
         for one, lines in statements:
             at.output.show(f"\n[bold]{one.id}[/]  {at.name(one.owner)}, kept by {at.name(one.custodian)}")
+            balance_column = f"balance {one.currency}"
             rows = table(
-                "when", "for", "other side", "in", "out", f"balance {one.currency}",
-                right=("in", "out", f"balance {one.currency}"), keep=("when",),
-            )  # fmt: skip
+                "when",
+                "for",
+                "other side",
+                "amount",
+                balance_column,
+                right=("amount", balance_column),
+                keep=("when", "for"),
+            )
             for line in lines:
-                came = at.amount(line.units, one.currency) if line.comes_in else ""
-                went = "" if line.comes_in else at.amount(line.units, one.currency)
+                amount = ("+" if line.comes_in else "-") + at.amount(line.units, one.currency)
+                when = at.business_time(line.placed)[: None if at.output.console.width >= WIDE else DAY_WIDTH]
                 balance = at.amount(line.balance, one.currency)
-                rows.add_row(at.business_time(line.placed), line.subject, _other(at, line.other), came, went, balance)
+                rows.add_row(when, line.subject, ledger_account_name(at, line.other), amount, balance)
             at.output.show(rows if lines else "nothing moved yet")
 
 
@@ -158,14 +166,3 @@ def _lines(one: Account, moved: "list[PlacedEvent]") -> Iterator[Line]:
         comes_in = target == one.ledger_account
         balance += units if comes_in else -units
         yield Line(placed, comes_in=comes_in, other=source if comes_in else target, units=units, balance=balance)
-
-
-def _other(at: Desk, ledger_account: str) -> str:
-    """A ledger account as people know it."""
-    kind, _, rest = ledger_account.partition("/")
-    if kind == "available":
-        account = at.session.state.find(f"account/{rest}")
-        return at.name(account.owner) if isinstance(account, Account) else rest
-    tail = rest.split("/")[2:]
-    words = " ".join(at.name(part) for part in tail)
-    return f"{kind} {words}".strip()

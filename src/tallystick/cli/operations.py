@@ -103,7 +103,7 @@ def _command(operation: type[Operation]) -> Callable[..., None]:
 
 def help_of(operation: type[Operation]) -> str:
     """The operation's docstring, one paragraph a line, without its sources, which the reference page gives."""
-    text = re.sub(r"\s*Source: [^\n]*(\n[^\n]+)*", "", inspect.getdoc(operation) or "")
+    text = re.sub(r"\s*Source:[^\n]*(\n[^\n]+)*", "", inspect.getdoc(operation) or "")
     paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
     return "\n\n".join(part for part in paragraphs if part)
 

@@ -144,10 +144,11 @@ def _transfers(at: Desk, transfers: list[Transfer]) -> "RenderableType":
 
 
 def _reviews(at: Desk, reviews: list[Review]) -> "RenderableType":
-    rows = table("review", "of", "state", "decided by", "reason", title="reviews", keep=("review",))
+    rows = table("review", "of", "state", "decided by", title="reviews", keep=("review", "of", "state"))
     for one in sorted(reviews, key=lambda review: (review.requested, review.id)):
         votes = "\n".join(f"{at.name(vote.reviewer)}: {vote.result.value}" for vote in one.decisions)
-        rows.add_row(one.id, f"{one.subject_kind}\n{one.subject}", one.state.value, votes or "-", one.reason or "-")
+        reason = f"\n{one.reason}" if one.reason else ""
+        rows.add_row(one.id, one.subject, one.state.value, f"{votes}{reason}".strip() or "-")
     return rows
 
 

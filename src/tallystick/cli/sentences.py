@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tallystick.cli.context import Desk
+from tallystick.kernel.accounts.records import Account
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _AMOUNT = re.compile(r"\{(\w+)\} \{currency\}")
 _FIELD = re.compile(r"\{(\w+)\}")
+_LEDGER_ACCOUNT = re.compile(r"(available/acc|(bank|claim|earmark|hold|suspense|escrow|transit|fees)/mbr)_", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z", re.ASCII)
 
@@ -49,7 +51,22 @@ def readable(at: Desk, value: "Fact") -> str:
             return at.time(Instant.parse(text))
         except DecodeError:
             return text
+    if _LEDGER_ACCOUNT.match(text):
+        return ledger_account_name(at, text)
     return " or ".join(at.name(part) for part in text.split(" or "))
+
+
+def ledger_account_name(at: Desk, ledger_account: str) -> str:
+    """A ledger account as people know it: an account by its owner, the others by their kind and purpose."""
+    kind, _, rest = ledger_account.partition("/")
+    if kind == "available":
+        account = at.session.state.find(f"account/{rest}")
+        return at.name(account.owner) if isinstance(account, Account) else rest
+    custodian, *tail = (at.name(part) for part in rest.split("/"))
+    if kind == "bank":
+        return f"the bank, {custodian}"
+    purpose = " ".join(tail[1:])
+    return f"{kind} {purpose}".strip()
 
 
 def refusal_lines(at: Desk, status: Status, facts: "dict[str, Fact]") -> list[str]:

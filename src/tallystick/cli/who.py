@@ -25,7 +25,10 @@ class Who:
         str | None, Parameter(name="--id", help="Your own id for the transaction; the same id never counts twice.")
     ] = None
     not_after: Annotated[
-        str | None, Parameter(name="--not-after", metavar="WHEN", help="Until when it may be ordered, like +3d (else a day from now).")
+        str | None,
+        Parameter(
+            name="--not-after", metavar="WHEN", help="Until when it may be ordered, like +3d; else a day from now."
+        ),
     ] = None
     dry_run: Annotated[
         bool,

@@ -31,7 +31,7 @@ from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.transaction import read_checked
 from tallystick.kernel.transfers.records import PENDING_STATES as PENDING_TRANSFERS
 from tallystick.kernel.transfers.records import Transfer
-from tallystick.ledger.engine import Engine, NotYet, StateProof
+from tallystick.ledger.engine import Cursor, Engine, NotYet, Pruned, StateProof
 from tallystick.proof import comet
 from tallystick.proof.state_proof import app_hash, key_hash, proof_holds, value_hash
 from tallystick.wire.keys import verifies
@@ -268,7 +268,7 @@ def check_bank_references(engine: Engine) -> Iterator[Violation | None]:
 def check_receipts(engine: Engine) -> Iterator[Violation | None]:
     """No transaction id of an actor was ordered twice for the same record ids, and each has its result (9.6, 9.8)."""
     seen: set[tuple[str, str]] = set()
-    for height in range(1, engine.health().height + 1):
+    for height in range(_first_height(engine), engine.health().height + 1):
         for index, raw in enumerate(engine.transactions(height)):
             transaction = read_checked(raw)
             where = f"block {height}, transaction {index}"
@@ -284,11 +284,20 @@ def check_receipts(engine: Engine) -> Iterator[Violation | None]:
 def check_blocks(engine: Engine) -> Iterator[Violation | None]:
     """Each header follows the one before, covers its transactions, and its commit is signed by the validators (9.8)."""
     before: comet.LightBlock | None = None
-    for height in range(1, engine.health().height + 1):
+    for height in range(_first_height(engine), engine.health().height + 1):
         block = engine.light_block(height)
         what = _block_fault(engine, block, before, height)
         yield None if what is None else Violation(f"block {height}", what)
         before = block
+
+
+def _first_height(engine: Engine) -> int:
+    """The lowest block that is kept; a ledger restored from a snapshot has none before it."""
+    try:
+        engine.events(Cursor(), limit=1)
+    except Pruned as pruned:
+        return pruned.first
+    return 1
 
 
 def _block_fault(engine: Engine, block: comet.LightBlock, before: comet.LightBlock | None, height: int) -> str | None:

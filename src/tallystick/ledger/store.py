@@ -134,15 +134,15 @@ class RocksStore:
 
     def write(self, batch: Batch) -> None:
         writes = WriteBatch(raw_mode=True)
-        for family, rows in batch.families.items():
-            writes.set_default_column_family(self._handles[family])
-            for key in sorted(rows):  # neighbours in a memtable are found faster one after the other
-                value = rows[key]
-                if value is None:
-                    writes.delete(key)
-                else:
-                    writes.put(key, value)
         try:
+            for family, rows in batch.families.items():
+                writes.set_default_column_family(self._handles[family])
+                for key in sorted(rows):  # neighbours in a memtable are found faster one after the other
+                    value = rows[key]
+                    if value is None:
+                        writes.delete(key)
+                    else:
+                        writes.put(key, value)
             self._db.write(writes, self._sync)
         except Exception as error:  # allow(broad-except): rocksdict raises bare Exception for every failure
             raise StoreFailure(f"{self._path}: {error}") from error

@@ -14,7 +14,7 @@ from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.genesis import read_genesis as parse_genesis
 from tallystick.ledger.engine import Engine
-from tallystick.ledger.engines.embedded import EmbeddedEngine, wall_clock_ms
+from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector, wall_clock_ms
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.socket_client import EngineClient
 from tallystick.ledger.store import RocksStore, StoreLocked
@@ -140,10 +140,12 @@ def open_embedded(
     except DecodeError as error:
         raise DamagedLedger(error.what, error.where) from None
     try:
-        return EmbeddedEngine(store, key, genesis, clock, SigningGuard(home.signed))
+        engine = EmbeddedEngine(store, key, genesis, clock, SigningGuard(home.signed))
     except DecodeError as error:
         store.close()
         raise DamagedLedger(error.what, error.where or str(home.ledger)) from None
-    except BaseException:
+    except BaseException:  # allow(broad-except): whatever it was, the directory is let go of, and it goes on up
         store.close()
         raise
+    settle_collector()
+    return engine

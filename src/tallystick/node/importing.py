@@ -28,7 +28,7 @@ from tallystick.wire.ids import record_id
 from tallystick.wire.status import Status
 
 BATCH = 200
-ATTEMPTS = 8
+ATTEMPTS = 32
 REQUIRED = ("number", "amount", "due_on")
 FIELDS = {
     "number": "the invoice's number",
@@ -277,7 +277,8 @@ class InvoiceImport:
             outcomes = self._session.engine.submit_many(raws)
             left = [one for one, outcome in zip(left, outcomes, strict=True) if self._is_used_up(one, outcome, attempt)]
         for one in left:
-            self.summary.rejected.append(Rejected(one.row, f"refused {ATTEMPTS} times within a day; see the receipts"))
+            reason = f"refused {ATTEMPTS} times already; request it with tally receivable request"
+            self.summary.rejected.append(Rejected(one.row, reason))
 
     def _stands(self, one: _Wanted) -> bool:
         """Whether the receivable of this invoice is on the ledger already, whatever its state."""

@@ -40,7 +40,7 @@ def restore(home: Home, source: Path, blocks: Path | None = None, new_chain_id: 
     shutil.rmtree(draft, ignore_errors=True)
     try:
         done = _restore_into(draft, home, source, blocks, new_chain_id)
-    except BaseException:
+    except BaseException:  # allow(broad-except): whatever it was, no half of a ledger stays, and it goes on up
         shutil.rmtree(draft, ignore_errors=True)
         raise
     draft.rename(home.ledger)

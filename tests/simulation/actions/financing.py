@@ -28,7 +28,6 @@ from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.records import ReceivableState
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import DAY_MS, HOUR_MS, Instant
-
 from tests.simulation.actions.money import open_accounts
 from tests.simulation.actions.proposals import Proposal, action, holder_of, pick, policies, propose, today
 from tests.simulation.actions.receivables import in_state, parcels
@@ -55,7 +54,9 @@ def request_financing(town: Town) -> Proposal | None:
         return None
     closes = min(town.now.plus(rng.choice((6 * HOUR_MS, DAY_MS, 3 * DAY_MS))), row.cutoff_at)
     invited = sorted(town.role_holders(Role.FUNDER))[:2] if rng.random() < 0.3 else []
-    units = parcel.interval.length if not row.splittable or rng.random() < 0.5 else rng.randint(1, parcel.interval.length)
+    units = (
+        parcel.interval.length if not row.splittable or rng.random() < 0.5 else rng.randint(1, parcel.interval.length)
+    )
     asked = RequestFinancing(
         receivable=row.id,
         parcel=parcel.interval,
@@ -87,9 +88,7 @@ def evaluate_financing(town: Town) -> Proposal | None:
     if funder is None:
         return None
     assessment = paper("assessment", row.id)
-    return propose(
-        funder, EvaluateFinancing(financing=row.id, accepts=town.rng.random() < 0.9, assessment=assessment)
-    )
+    return propose(funder, EvaluateFinancing(financing=row.id, accepts=town.rng.random() < 0.9, assessment=assessment))
 
 
 def _terms(town: Town, row: Financing, funder: str) -> QuoteTerms:
@@ -156,9 +155,7 @@ def award_financing(town: Town) -> Proposal | None:
     quote = None if row is None else pick(town.rng, list(row.quotes))
     if row is None or quote is None:
         return None
-    return propose(
-        row.client, AwardFinancing(financing=row.id, quote=quote.id, currency=row.currency, units=row.face)
-    )
+    return propose(row.client, AwardFinancing(financing=row.id, quote=quote.id, currency=row.currency, units=row.face))
 
 
 @action(80)

@@ -23,7 +23,6 @@ from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import Rate
 from tallystick.wire.instants import HOUR_MS
-
 from tests.simulation.actions.membership import new_key
 from tests.simulation.actions.proposals import Proposal, action, admitted, governors, pick, propose, today
 from tests.simulation.founding import paper
@@ -105,9 +104,7 @@ def adopt_reference_rate(town: Town) -> Proposal | None:
 
 @action(1)
 def flag_debtor(town: Town) -> Proposal | None:
-    standing = [
-        (row.id, flag.kind) for row in town.rows(DebtorFlags) for flag in row.flags if flag.cleared_on is None
-    ]
+    standing = [(row.id, flag.kind) for row in town.rows(DebtorFlags) for flag in row.flags if flag.cleared_on is None]
     found = pick(town.rng, standing)
     if found is not None:
         cleared = FlagDebtor(
@@ -117,7 +114,9 @@ def flag_debtor(town: Town) -> Proposal | None:
     debtor = pick(town.rng, town.role_holders(Role.CORE_ENTERPRISE))
     if debtor is None:
         return None
-    return _together(town, FlagDebtor(debtor=debtor, kind="bond_default", from_on=today(town), evidence=paper("notice")))
+    return _together(
+        town, FlagDebtor(debtor=debtor, kind="bond_default", from_on=today(town), evidence=paper("notice"))
+    )
 
 
 @action(1)
@@ -145,4 +144,6 @@ def anchor_document(town: Town) -> Proposal | None:
     about = pick(town.rng, town.rows(Receivable))
     if by is None:
         return None
-    return propose(by, AnchorDocument(anchor=paper("contract", town.height), subject=None if about is None else about.id))
+    return propose(
+        by, AnchorDocument(anchor=paper("contract", town.height), subject=None if about is None else about.id)
+    )

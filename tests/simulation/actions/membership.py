@@ -51,7 +51,6 @@ from tallystick.kernel.reviews.records import (
 )
 from tallystick.wire.amounts import Units
 from tallystick.wire.keys import to_base64
-
 from tests.simulation.actions.proposals import (
     Proposal,
     action,
@@ -113,7 +112,9 @@ def endorse_roles(town: Town) -> Proposal | None:
     wanting = [
         row
         for row in town.rows(Member)
-        if row.asked is not None and any(role in TRUSTED_ROLES for role in row.asked.roles) and not row.endorsed
+        if row.asked is not None
+        and any(role in TRUSTED_ROLES for role in row.asked.roles)
+        and not row.endorsed
         and row.state is MemberState.APPLIED
     ]
     member = pick(town.rng, wanting)
@@ -132,9 +133,7 @@ def decide_review(town: Town) -> Proposal | None:
     if reviewer is None:
         return None
     if town.rng.random() < 0.07:
-        return propose(
-            reviewer, DecideReview(review=review.id, result=ReviewResult.REFUSE, reason="papers_missing")
-        )
+        return propose(reviewer, DecideReview(review=review.id, result=ReviewResult.REFUSE, reason="papers_missing"))
     fingerprints: tuple[str, ...] = ()
     if review.subject_kind == "receivable":
         receivable: Any = town.find(Receivable, review.subject)
@@ -142,9 +141,7 @@ def decide_review(town: Town) -> Proposal | None:
         if fingerprints and town.rng.random() < 0.05:
             fingerprints = (hashlib.sha256(fingerprints[0].encode()).hexdigest(), *fingerprints[1:])
     passed = (ChecklistItem(item="trade_background", finding=Finding.PASSED),)
-    vote = DecideReview(
-        review=review.id, result=ReviewResult.APPROVE, checklist=passed, fingerprints=fingerprints
-    )
+    vote = DecideReview(review=review.id, result=ReviewResult.APPROVE, checklist=passed, fingerprints=fingerprints)
     return propose(reviewer, vote)
 
 
@@ -180,9 +177,7 @@ def update_member(town: Town) -> Proposal | None:
 
 @action(1)
 def withdraw_update(town: Town) -> Proposal | None:
-    changing = [
-        row for row in town.rows(Member) if row.is_member and (row.coming_details or row.coming_bank_account)
-    ]
+    changing = [row for row in town.rows(Member) if row.is_member and (row.coming_details or row.coming_bank_account)]
     member = pick(town.rng, changing)
     return None if member is None else propose(member.id, WithdrawUpdate())
 
@@ -220,7 +215,9 @@ def leave_chain(town: Town) -> Proposal | None:
     free = [
         row.id
         for row in town.rows(Member)
-        if row.is_admitted and not _is_live(town, row.id) and not any(r.until is None and r.role in TRUSTED_ROLES for r in row.roles)
+        if row.is_admitted
+        and not _is_live(town, row.id)
+        and not any(r.until is None and r.role in TRUSTED_ROLES for r in row.roles)
     ]
     busy = admitted(town)
     name = pick(town.rng, free if town.rng.random() < 0.5 else busy)

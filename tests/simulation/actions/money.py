@@ -27,8 +27,7 @@ from tallystick.kernel.redemption.redeem import Earmark, Means, Redeem, SetOff
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import Review, ReviewResult, ReviewState
 from tallystick.kernel.transfers.records import Transfer
-from tallystick.wire.amounts import Units
-
+from tallystick.wire.amounts import MAX_UNITS, Units
 from tests.simulation.actions.proposals import Proposal, action, holder_of, pick, propose, today, traders
 from tests.simulation.actions.receivables import in_state, parcels
 from tests.simulation.founding import paper
@@ -62,7 +61,9 @@ def apply_for_account(town: Town) -> Proposal | None:
     if owner is None or custodian is None:
         return None
     currency = town.rng.choice(("CNY", "GBP", "JPY"))
-    taken = [row for row in town.rows(Account) if (row.owner, row.currency, row.custodian) == (owner, currency, custodian)]
+    taken = [
+        row for row in town.rows(Account) if (row.owner, row.currency, row.custodian) == (owner, currency, custodian)
+    ]
     if any(row.state in (AccountState.OPEN, AccountState.UNDER_REVIEW) for row in taken) and town.rng.random() < 0.95:
         return None
     return propose(owner, ApplyForAccount(currency=currency, custodian=custodian, papers=(paper("papers", owner),)))
@@ -112,7 +113,7 @@ def freeze_account(town: Town) -> Proposal | None:
 
 
 def _frozen(town: Town) -> list[tuple[Account, Any]]:
-    found = []
+    found: list[tuple[Account, Any]] = []
     for row in open_accounts(town):
         held: Any = town.find(Balance, row.ledger_account)
         found.extend((row, freeze) for freeze in (held.freezes if held is not None else ()))
@@ -173,7 +174,7 @@ def book_deposit(town: Town) -> Proposal | None:
     fields: dict[str, Any] = {
         "bank_reference": rng.choice(used) if used and rng.random() < 0.05 else reference(town),
         "currency": row.currency,
-        "units": Units(rng.choice((1, 777, 10**6, 10**8, 10**11))),
+        "units": Units(rng.choice((1, 777, 10**6, 10**8, 10**11)) if rng.random() < 0.98 else MAX_UNITS // 2),
         "remitter": row.owner,
         "account": row.id,
     }
@@ -282,9 +283,7 @@ def confirm_payment(town: Town) -> Proposal | None:
     holder = pick(town.rng, sorted(owed))
     if holder is None:
         return None
-    confirmed = ConfirmPayment(
-        receivable=row.id, currency=row.currency, units=Units(owed[holder]), answer=answer
-    )
+    confirmed = ConfirmPayment(receivable=row.id, currency=row.currency, units=Units(owed[holder]), answer=answer)
     return propose(holder, confirmed)
 
 

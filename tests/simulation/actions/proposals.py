@@ -1,4 +1,4 @@
-"""A proposal: operations that somebody would sign next. An action looks at the committed rows and makes one, or none."""
+"""A proposal: operations that somebody would sign next. An action looks at committed rows and makes one, or none."""
 
 import datetime
 import random
@@ -12,7 +12,6 @@ from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.governance.policies import Policies, PolicyBook
 from tallystick.kernel.membership.records import Member, Role
-
 from tests.simulation.town import Town
 
 T = TypeVar("T")

@@ -19,8 +19,7 @@ from tallystick.kernel.receivables.records import Invoice, InvoiceUse, Parcel, P
 from tallystick.kernel.receivables.void import VoidReceivable
 from tallystick.kernel.transfers.agreed import AcceptTransfer, DeclineTransfer, RequestTransfer, WithdrawTransfer
 from tallystick.kernel.transfers.records import Transfer, TransferState
-from tallystick.wire.amounts import Units
-
+from tallystick.wire.amounts import MAX_UNITS, Units
 from tests.simulation.actions.proposals import Proposal, action, admitted, holder_of, pick, propose, today, traders
 from tests.simulation.founding import paper
 from tests.simulation.town import Town
@@ -58,7 +57,9 @@ def request_receivable(town: Town) -> Proposal | None:
 
 def _request(town: Town, debtor: str, creditor: str) -> RequestReceivable:
     rng = town.rng
-    face = rng.choice((5, 997, 12_345, 1_000_000, 90_000_001, 10**11))
+    face = rng.choice(
+        (5, 997, 12_345, 1_000_000, 90_000_001, 10**11) if rng.random() < 0.97 else (MAX_UNITS, MAX_UNITS // 2)
+    )
     issue_on = today(town) - DAYS(days=rng.choice((0, 0, 3)))
     invoices = _invoices(town, face)
     fields: dict[str, Any] = {
@@ -102,7 +103,13 @@ def _invoices(town: Town, face: int) -> tuple[InvoiceUse, ...]:
         invoice = pick(rng, known)
         if invoice is not None:
             return (InvoiceUse(fingerprint=invoice.id, amount=Units(face), total=invoice.total),)
-    return (InvoiceUse(fingerprint=fingerprint(str(number)), amount=Units(face), total=Units(face * rng.choice((1, 2)))),)
+    return (
+        InvoiceUse(
+            fingerprint=fingerprint(str(number)),
+            amount=Units(face),
+            total=Units(min(face * rng.choice((1, 2)), MAX_UNITS)),
+        ),
+    )
 
 
 def _counterparty(row: Receivable) -> str:
@@ -241,7 +248,9 @@ def request_transfer(town: Town) -> Proposal | None:
         return None
     rng = town.rng
     to_debtor = rng.random() < 0.06
-    receiver = row.debtor if to_debtor else pick(rng, [n for n in traders(town) if n not in (parcel.holder, row.debtor)])
+    receiver = (
+        row.debtor if to_debtor else pick(rng, [n for n in traders(town) if n not in (parcel.holder, row.debtor)])
+    )
     if receiver is None:
         return None
     part = parcel.interval if not row.splittable else _part_of(town, parcel)

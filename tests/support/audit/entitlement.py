@@ -4,6 +4,7 @@ Judged from the rows as they stood before the transaction, and from the JSON tha
 """
 
 import base64
+import json
 from typing import Any
 
 from nacl.exceptions import BadSignatureError
@@ -234,7 +235,7 @@ def required(member: Row, operations: list[Row]) -> dict[str, int]:
     rules = member["policies"][-1]["rules"] if member.get("policies") else []
     needed = {"maker": 0, "checker": 0, "admin": 0, "in_all": 1}
     for operation in operations:
-        rule = next((one for one in rules if covers(one, operation)), {})
+        rule: Row = next((one for one in rules if covers(one, operation)), {})
         admin = int(operation["op"] in NEEDS_ADMIN)
         needed["maker"] = max(needed["maker"], rule.get("makers", 0))
         needed["checker"] = max(needed["checker"], rule.get("checkers", 0))
@@ -245,7 +246,7 @@ def required(member: Row, operations: list[Row]) -> dict[str, int]:
 def covers(rule: Row, operation: Row) -> bool:
     """Whether a rule's pattern and band take in an operation."""
     pattern, name = rule["pattern"], operation["op"]
-    if pattern != "*" and pattern != name and not (pattern.endswith(".*") and name.startswith(pattern[:-1])):
+    if pattern not in ("*", name) and not (pattern.endswith(".*") and name.startswith(pattern[:-1])):
         return False
     if "up_to" not in rule:
         return True
@@ -255,6 +256,4 @@ def covers(rule: Row, operation: Row) -> bool:
 
 def canonical(value: object) -> bytes:
     """The canonical bytes of a body, by the standard library alone."""
-    import json
-
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

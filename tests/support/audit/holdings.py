@@ -5,6 +5,7 @@ the committed parcels after every step, so live parcels partition what is neithe
 """
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 from tests.support.audit.seen import Row, Seen, facts
@@ -148,7 +149,7 @@ class Holdings:
         """The committed parcels do not overlap and are exactly the model's runs."""
         row = rows[f"receivable/{receivable}"]
         committed = self._committed(receivable, rows)
-        for (_, high, _), (low, _, _) in zip(committed, committed[1:], strict=False):
+        for (_, high, _), (low, _, _) in pairwise(committed):
             seen.require(high < low, "9.2 live parcels do not overlap", committed)
         runs = self.runs.get(receivable, [])
         seen.require(merged(committed) == merged(runs), "9.2 parcels are what the steps say", (committed, runs))

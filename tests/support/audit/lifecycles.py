@@ -149,9 +149,9 @@ class Lifecycles:
     def check_all(self, seen: Seen, rows: dict[str, Row], index: list[str]) -> None:
         """Whatever waits has a due row, nothing due was left undone, and no lock outlives what it was taken for."""
         due: dict[str, list[int]] = {}
-        for row in index:
-            if row.startswith("due/"):
-                _, _, at, key = row.split("/", 3)
+        for line in index:
+            if line.startswith("due/"):
+                _, _, at, key = line.split("/", 3)
                 due.setdefault(key, []).append(int(at))
         for key, row in rows.items():
             table = key.split("/")[0]
@@ -172,7 +172,11 @@ class Lifecycles:
         held: dict[str, list[tuple[int, int]]] = {}
         for key, row in rows.items():
             for receivable, parcel in parcels_of(key, row):
+                last = int(parcel["interval"][0]) - 1
                 for lock in parcel.get("locks", ()):
+                    inside = last < int(lock["interval"][0]) and int(lock["interval"][1]) <= int(parcel["interval"][1])
+                    seen.require(inside, "9.3 locks lie apart, inside their parcel", (receivable, parcel))
+                    last = int(lock["interval"][1])
                     held.setdefault(lock["by"], []).append((int(lock["interval"][0]), int(lock["interval"][1])))
                     kind = "transfer" if lock["by"].startswith("trf") else "financing"
                     pending = rows[f"{kind}/{lock['by']}"]

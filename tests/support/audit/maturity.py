@@ -52,7 +52,9 @@ def check_days(seen: Seen, rows: dict[str, Row]) -> None:
                 cutoff -= DAY
         if row["state"] == "valid":
             seen.require(row["pay_at"] == start_of(zone, moved), "payment opens with the due day", (row["id"], moved))
-            seen.require(row["cutoff_at"] < start_of(zone, cutoff), "the cutoff is before that day", (row["id"], cutoff))
+            seen.require(
+                row["cutoff_at"] < start_of(zone, cutoff), "the cutoff is before that day", (row["id"], cutoff)
+            )
             late = row["cutoff_at"] >= start_of(zone, cutoff - DAY)
             seen.require(late, "the cutoff is the end of the day before", (row["id"], row["cutoff_at"], cutoff))
 
@@ -167,10 +169,14 @@ class Lineage:
         for stack in on_it:
             seen.require(bool(stack) and stack[-1][2], "recourse exists as agreed per hop", (claim["id"], stack))
             transfer, sender, _, basis, start, end = stack[-1]
-            seen.require(self._now(sender) == fact["liable"], "the liable party is the last hop's sender", (claim, sender))
+            seen.require(
+                self._now(sender) == fact["liable"], "the liable party is the last hop's sender", (claim, sender)
+            )
             length = end - start + 1
             owed = basis * (last - start + 1) // length - basis * (first - start) // length
-            seen.require(int(fact["units"]) == owed, "the amount is the basis' share", (claim["id"], fact, transfer, owed))
+            seen.require(
+                int(fact["units"]) == owed, "the amount is the basis' share", (claim["id"], fact, transfer, owed)
+            )
 
     def _now(self, member: str) -> str:
         while member in self.successors:

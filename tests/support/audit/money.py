@@ -68,6 +68,7 @@ class Money:
         seen.require(allowed is None or bool(allowed & set(seen.names)), "9.1 this step may post so", fact)
         if kinds[0] == "available":
             self._entitled_debit(seen, event["record"], source, kinds[1], rows)
+            self._not_frozen(seen, source, units)
         for name, sign in ((source, -1), (target, 1)):
             asset = name.split("/")[0] in ASSETS
             self.balances[name] += units * (-sign if asset else sign)
@@ -83,6 +84,15 @@ class Money:
         debt = rows.get(f"receivable/{subject}") or {}
         due = debt.get("debtor") == owner and debt.get("moved_due_on", "9999") <= seen.today
         seen.require(due, "9.7 an account is debited by its owner, an order or a due debt", (source, subject))
+
+    def _not_frozen(self, seen: Seen, source: str, units: int) -> None:
+        """A debit leaves what freezes cover, unless it executes one of them."""
+        row = seen.before.get(f"balance/{source}")
+        if row is None or len(seen.operations) != 1 or seen.names == ["account.deduct_by_order"]:
+            return
+        frozen = sum(int(one["units"]) for one in row.get("freezes", ()) if one.get("until", "9999") >= seen.now_text)
+        free = self.balances[source] - frozen
+        seen.require(units <= free, "frozen money stays where it is", (source, units, self.balances[source], frozen))
 
     def _place(self, name: str) -> tuple[str, str]:
         if name in self.custodians:

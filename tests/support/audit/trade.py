@@ -174,7 +174,9 @@ def check_payments(seen: Seen, rows: dict[str, Row], owners: dict[str, str], ret
         record = event["record"]
         if record.startswith("rcv_") and means[record] != {"ledger"}:
             moved = _received(seen, record, rows[f"receivable/{record}"]["debtor"], owners)
-            seen.require(len(means[record]) > 1 or not moved, "9.3 a debtor pays only for units that retire", (record, moved))
+            seen.require(
+                len(means[record]) > 1 or not moved, "9.3 a debtor pays only for units that retire", (record, moved)
+            )
 
 
 def _received(seen: Seen, record: str, debtor: str, owners: dict[str, str]) -> dict[str, int]:

@@ -36,7 +36,18 @@ class Overlay:
     `rules` remembers for one block what follows from the rules in force (`Step.recall`).
     """
 
-    __slots__ = ("_index", "_indexed", "_seen", "_sorted", "base", "records", "rules", "rules_changed", "seeds")
+    __slots__ = (
+        "_index",
+        "_indexed",
+        "_seen",
+        "_sorted",
+        "_stale",
+        "base",
+        "records",
+        "rules",
+        "rules_changed",
+        "seeds",
+    )
 
     def __init__(self, base: State) -> None:
         self.base = base
@@ -47,6 +58,7 @@ class Overlay:
         self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
         self._index: dict[str, bool] = {}
         self._sorted: list[str] = []
+        self._stale: list[str] = []  # keys written since the index rows were worked out
         self._indexed: dict[str, Record | None] = {}  # the records that `_index` was worked out from
 
     def find(self, key: str) -> Record | None:
@@ -60,20 +72,24 @@ class Overlay:
         """Write `record` under its key, in place of what stands there."""
         key = record.key
         self.records[key] = self._seen[key] = record
+        self._stale.append(key)
         if record.is_rule:
             self.rules_changed = True
 
     def delete(self, key: str) -> None:
         """Remove the record under `key`, if any."""
         self.records[key] = self._seen[key] = None
+        self._stale.append(key)
 
     def index_changes(self) -> dict[str, bool]:
         """The index rows that come (True) and go (False) with the changes, against the base."""
         indexed = self._indexed
-        for key, record in self.records.items():
-            if key in indexed and indexed[key] is record:
-                continue
+        stale, self._stale = self._stale, []
+        for key in stale:
+            record = self.records[key]
             before = indexed[key] if key in indexed else self.base.find(key)
+            if before is record:
+                continue
             indexed[key] = record
             old = NO_FACETS if before is None else before.facets()
             new = NO_FACETS if record is None else record.facets()
@@ -121,6 +137,7 @@ class Overlay:
         """Take over the changes of an accepted transaction, whose rows are blinded from `seed` (32 bytes)."""
         self.records.update(other.records)
         self._seen.update(other.records)
+        self._stale.extend(other.records)
         if other.rules_changed:
             self.rules.clear()
         self.seeds.update(dict.fromkeys(other.records, seed))

@@ -18,7 +18,7 @@ from tallystick.wire.instants import Instant
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-_ID_STRIDE = 1 << 20
+ID_STRIDE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Step:
     def new_id(self, prefix: str) -> str:
         """A fresh record id. The first of an operation is the one its client computed beforehand."""
         made = self.coming_id(prefix)
-        self._made += _ID_STRIDE
+        self._made += ID_STRIDE
         return made
 
     def begin(self, operation_index: int) -> None:

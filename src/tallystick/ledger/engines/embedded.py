@@ -5,6 +5,7 @@ many transactions in one block with one synced write. Outcomes leave only after 
 failed nothing is acknowledged any more: what was under way is `Unknown` and the engine reports its problem.
 """
 
+import gc
 import threading
 import time
 from collections import deque
@@ -47,9 +48,12 @@ from tallystick.proof import comet
 from tallystick.proof.state_proof import key_hash
 from tallystick.wire.errors import DecodeError, InvariantViolation
 from tallystick.wire.instants import Instant
+from tallystick.wire.status import Status
 
 CHUNK = 500
+CHUNKS_AHEAD = 8  # what is being checked while a block is built and written
 MAX_BLOCK_TRANSACTIONS = 4_000
+MAX_WAITING = 1_000_000  # handed in and not yet in a block; more is refused as block_full
 INLINE = 24  # so few signatures are checked faster here than by handing them over
 IDLE_SECONDS = 0.5
 CLOCK_JUMP_MS = 600_000
@@ -158,13 +162,18 @@ class EmbeddedEngine:
         self._hand_in(_Ticket([raw], lambda outcomes: done(outcomes[0])))
 
     def _hand_in(self, ticket: _Ticket) -> None:
+        answer: Outcome
         with self._changed:
-            if not self._stopping and not self._problem:
+            if self._stopping or self._problem:
+                answer = Unknown(self._problem or "the engine is closing")
+            elif len(self._inbox) + len(ticket.raws) > MAX_WAITING:
+                answer = RefusedAtDoor(Status.BLOCK_FULL, {"waiting": len(self._inbox), "limit": MAX_WAITING})
+            else:
                 self._inbox.extend((ticket, position) for position in range(len(ticket.raws)))
                 self._changed.notify()
                 return
         for position in range(len(ticket.raws)):
-            ticket.settle(position, Unknown(self._problem or "the engine is closing"))
+            ticket.settle(position, answer)
 
     # The writer
 
@@ -224,13 +233,13 @@ class EmbeddedEngine:
                     if len(building.execution) >= MAX_BLOCK_TRANSACTIONS:
                         break
             self._commit(building)
-        except BaseException:
+        except BaseException:  # allow(broad-except): whoever waits is told, then it goes on its way
             added = [] if building is None else [(ticket, position) for ticket, position, _ in building.waiting]
             self._answer_unknown([added, items, *sent])
             raise
 
     def _top_up(self, sent: deque[list[_Item]]) -> None:
-        while len(sent) < 2:
+        while len(sent) < CHUNKS_AHEAD:
             more = self._take(wait=False)
             if not more:
                 return
@@ -473,6 +482,16 @@ class EmbeddedEngine:
                 if self._guard is not None:
                     self._guard.close()
                 self._store.close()
+
+
+def settle_collector() -> None:
+    """Let Python's cyclic collector alone with what stays, for a process that is given over to an engine.
+
+    With its usual thresholds it walks every cached record again and again: a fifth of a step (docs/performance.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
 
 
 def _refused(raw: bytes) -> Refusal | None:
