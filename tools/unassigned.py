@@ -34,10 +34,8 @@ def ranges() -> list[tuple[int, int]]:
 def main() -> None:
     if unicodedata.unidata_version != "14.0.0":
         sys.exit(f"needs Unicode 14.0.0, this Python has {unicodedata.unidata_version}")
-    lines = []
     pieces = [f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges()]
-    for start in range(0, len(pieces), 4):
-        lines.append(f'    "{"".join(pieces[start : start + 4])}"\n')
+    lines = [f'    "{"".join(pieces[start : start + 4])}"\n' for start in range(0, len(pieces), 4)]
     TARGET.write_text(HEADER + "".join(lines) + ")\n", encoding="utf-8")
 
 

@@ -1,13 +1,15 @@
 """The engines that the suite holds to the contract, each behind the same few handles.
 
-An engine joins the suite with one class here: `open` starts it on the ledger of `home`, `engine` is the contract's side
-that tests talk to, `another_client` gives one more such side, `close` stops it.
+An engine joins the suite, and the acceptance tests of `tests/claims`, with one class here: it is made with a home and
+the genesis to start from, `open` starts it on the ledger of `home`, `engine` is the contract's side that tests talk to,
+`another_client` gives one more such side, `close` stops it.
 """
 
 import tempfile
 from pathlib import Path
 from typing import Protocol
 
+from tallystick.kernel.genesis import Genesis
 from tallystick.ledger.engine import Engine
 from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.signing_guard import SigningGuard
@@ -35,8 +37,9 @@ class Running(Protocol):
 class Embedded:
     """The embedded engine in this process."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, founded: Genesis | None = None) -> None:
         self.home = home
+        self.founded = founded or genesis()
         self.clock = OwnClock()
         self.consortium = Consortium()
         self.open()
@@ -45,7 +48,7 @@ class Embedded:
         store = RocksStore(self.home / "ledger")
         try:
             self.engine: Engine = EmbeddedEngine(
-                store, NODE_KEY, genesis(), self.clock, SigningGuard(self.home / "signed")
+                store, NODE_KEY, self.founded, self.clock, SigningGuard(self.home / "signed")
             )
         except ValueError:
             store.close()

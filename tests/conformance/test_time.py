@@ -50,7 +50,7 @@ def test_due_work_is_done_at_its_time_without_traffic(running: Running) -> None:
     before = running.engine.health().time
     newcomer = apply_for_membership(running)
     deadline = running.engine.light_block(running.engine.health().height).header.time // 1_000_000
-    advance_to(running, Instant(deadline).plus(REVIEW_DAYS * DAY_MS - 1_500))
+    advance_to(running, Instant(deadline).plus(REVIEW_DAYS * DAY_MS - 2_500))
     assert state_of(running, newcomer) is MemberState.APPLIED
     until_expired(running, newcomer)
     told = [placed for placed in running.engine.events(Cursor()) if newcomer in placed.event.audience]

@@ -72,8 +72,11 @@ class Market:
 
 
 def market(face: int = MILLION, *, funds: int = 10 * MILLION, **fields: Any) -> Market:
-    """The scene before anybody asked for money: the funder has `funds` on the ledger, the client an empty account."""
-    world_fields = {name: fields.pop(name) for name in ("policies", "max_parcels") if name in fields}
+    """The scene before anybody asked for money: the funder has `funds` on the ledger, the client an empty account.
+
+    In a world of its own, or on a `chain`.
+    """
+    world_fields = {name: fields.pop(name) for name in ("chain", "policies", "max_parcels") if name in fields}
     before = trade(**world_fields)
     world = before.world
     custodian = world.member("Bank", Role.CUSTODIAN)

@@ -76,10 +76,14 @@ class Trade:
     second_auditor: str
 
 
-def trade(**world_fields: Any) -> Trade:
-    """A consortium before any business was done, with calendars published for 2026 and 2027."""
-    world = World(**world_fields)
-    publish_calendar(world, 2026, 2027)
+def trade(chain: Any = None, **world_fields: Any) -> Trade:
+    """A consortium before any business was done, with calendars published for 2026 and 2027.
+
+    It stands in a world of its own, or on a `chain` (tests/support/chain.py) that was founded with all this.
+    """
+    world = chain or World(**world_fields)
+    if chain is None:
+        publish_calendar(world, 2026, 2027)
     return Trade(
         world,
         buyer=world.member("Buyer", Role.CLIENT, Role.CORE_ENTERPRISE),

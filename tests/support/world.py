@@ -51,20 +51,45 @@ GENESIS = Position(0, 0)
 CURRENCIES = {"CNY": 2, "GBP": 2, "USD": 2, "JPY": 0, "KWD": 3}
 
 
-class World:
+class Signing:
+    """Organisations by their ids, with the keys and the names they go by, and the transactions they sign."""
+
+    now: Instant
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Ed25519] = {}
+        self.names: dict[str, str] = {}
+        self._count = 0
+
+    def sign(self, *operations: Operation, by: str, also: tuple[str, ...] = (), **body: Any) -> bytes:
+        """Raw bytes of a transaction of `by`, cosigned by `also`. `body` overrides id, not_after, keys, seen."""
+        self._count += 1
+        extra = body.pop("keys", ())
+        made = body_bytes(
+            body.pop("chain", CHAIN_ID),
+            by,
+            body.pop("id", f"t{self._count}"),
+            body.pop("not_after", self.now.plus(DAY_MS)),
+            operations,
+            also,
+            body.pop("seen", None),
+        )
+        assert not body, body
+        return envelope.sign(made, *(self.keys[name] for name in (by, *also)), *extra).to_bytes()
+
+
+class World(Signing):
     """Members, keys, time and a state. `do` asserts the status it expects and returns the result."""
 
     def __init__(
         self, *, at: Instant = START, sandbox: bool = True, policies: Policies | None = None, **limits: int
     ) -> None:
+        super().__init__()
         self.chain = Chain(CHAIN_ID, sandbox=sandbox, tree_depth=2, **limits)
         self.state = MemoryState()
         self.now = at
         self.height = 1
-        self.keys: dict[str, Ed25519] = {}
-        self.names: dict[str, str] = {}
         self.events: list[Event] = []
-        self._count = 0
         always = datetime.date(2000, 1, 1)
         version = PolicyVersion(from_on=always, values=policies or Policies())
         self.put(PolicyBook(id="chain", versions=(version,)))
@@ -117,22 +142,6 @@ class World:
     def today(self) -> datetime.date:
         """The day in the business time zone (UTC unless the state holds a zone)."""
         return day_of(self.state, self.now)
-
-    def sign(self, *operations: Operation, by: str, also: tuple[str, ...] = (), **body: Any) -> bytes:
-        """Raw bytes of a transaction of `by`, cosigned by `also`. `body` overrides id, not_after, keys, seen."""
-        self._count += 1
-        extra = body.pop("keys", ())
-        made = body_bytes(
-            body.pop("chain", CHAIN_ID),
-            by,
-            body.pop("id", f"t{self._count}"),
-            body.pop("not_after", self.now.plus(DAY_MS)),
-            operations,
-            also,
-            body.pop("seen", None),
-        )
-        assert not body, body
-        return envelope.sign(made, *(self.keys[name] for name in (by, *also)), *extra).to_bytes()
 
     def do(
         self,

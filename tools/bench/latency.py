@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tallystick.kernel.genesis import read_genesis
 from tallystick.kernel.core import codec
+from tallystick.kernel.genesis import read_genesis
 from tallystick.ledger.engine import Committed
 from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
 from tallystick.ledger.socket_client import EngineClient

@@ -23,7 +23,7 @@ from tallystick.wire import envelope
 from tallystick.wire.ids import record_id
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
-from tools.bench.steps import CHAIN_ID, FINANCED, NODE_KEY, PAPER, Consortium, Story, _WHOLE
+from tools.bench.steps import CHAIN_ID, FINANCED, NODE_KEY, PAPER, WHOLE, Consortium, Story
 
 VERIFY_PASSES = 3
 PRELOAD_ROWS = 20_000
@@ -52,7 +52,7 @@ class Throughput:
 
 def verify_rate(raws: list[bytes]) -> float:
     """Signatures verified a second by PyNaCl on one core, over real steps; the best of a few passes."""
-    signed = []
+    signed: list[tuple[bytes, bytes]] = []
     for raw in raws:
         parsed = envelope.parse(raw)
         message = envelope.SIGNING_DOMAIN + parsed.body
@@ -81,7 +81,7 @@ class Run:
         self.consortium = Consortium(*now())
         genesis = self.consortium.genesis()
         if preloaded:
-            _preload(RocksStore(directory), genesis, self.consortium, preloaded)
+            _preload(RocksStore(directory), self.consortium, preloaded)
         self.preloaded = preloaded
         self.engine = EmbeddedEngine(RocksStore(directory), NODE_KEY, genesis)
         settle_collector()
@@ -113,7 +113,7 @@ class Run:
         """Let half of what is transferred and financed be receivables that were there before, spread over all."""
         chosen = (number * 7_919) % self.preloaded
         story.receivable = preloaded_id(chosen)
-        story.parcel = _WHOLE
+        story.parcel = WHOLE
         story.supplier = self.consortium.organisations[f"supplier {chosen % 60}"]
         story.receiver = self.consortium.organisations[f"supplier {(chosen + 1) % 60}"]
 
@@ -148,7 +148,7 @@ def preloaded_id(number: int) -> str:
     return record_id("rcv", CHAIN_ID, "preloaded", str(number), 0)
 
 
-def _preload(store: RocksStore, genesis: object, consortium: Consortium, count: int) -> None:
+def _preload(store: RocksStore, consortium: Consortium, count: int) -> None:
     """Write `count` valid receivables straight into an empty ledger: rows, index and tree, as blocks would."""
     template = _template(store, consortium)
     opened = open_ledger(store, None)
@@ -179,7 +179,7 @@ def _template(store: RocksStore, consortium: Consortium) -> Receivable:
     _require(engine.submit_many([stage(story) for stage in consortium.issue_stages()]))
     record = engine.query(f"receivable/{story.receivable}").record
     if not isinstance(record, Receivable):
-        raise RuntimeError("the template is no receivable")
+        raise TypeError("the template is no receivable")
     return record
 
 

@@ -18,6 +18,7 @@ from tallystick import seeds
 from tallystick.kernel.accounts.deposits import BookDeposit
 from tallystick.kernel.accounts.opening import ApplyForAccount
 from tallystick.kernel.arithmetic import DayCount
+from tallystick.kernel.calendar.adopt import PublishedYear
 from tallystick.kernel.core.fields import Anchor, Interval
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.core.step import ID_STRIDE
@@ -37,7 +38,6 @@ from tallystick.kernel.genesis import (
     GenesisZone,
     member_id,
 )
-from tallystick.kernel.calendar.adopt import PublishedYear
 from tallystick.kernel.governance.operations import AdvanceClock
 from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.governance.records import Engine, Validator
@@ -72,7 +72,7 @@ PAPER = Anchor(hash="ab" * 32, kind="contract", size=100_000)
 NODE_KEY = SigningKey(hashlib.sha256(b"bench node").digest())
 FOUR_EYES = {*(f"debtor {n}" for n in range(DEBTORS)), *(f"funder {n}" for n in range(0, FUNDERS, 4))}
 _MAKER_AND_CHECKER = (SigningRule(pattern="*", makers=1, checkers=1),)
-_WHOLE, _LOWER = Interval(Units(1), FACE), Interval(Units(1), SHARE)
+WHOLE, _LOWER = Interval(Units(1), FACE), Interval(Units(1), SHARE)
 _UPPER = Interval(Units(SHARE + 1), FACE)
 
 
@@ -94,7 +94,7 @@ class Story:
     receiver: Organisation
     funder: Organisation
     receivable: str = ""
-    parcel: Interval = _WHOLE
+    parcel: Interval = WHOLE
     transfer: str = ""
     financing: str = ""
     quote: str = ""
@@ -113,7 +113,11 @@ class Consortium:
 
     def genesis(self) -> Genesis:
         """One governor, auditor and custodian, and the trading members with every permission."""
-        named = [("governor", (Role.GOVERNOR,)), ("auditor", (Role.AUDITOR,)), ("custodian", (Role.CUSTODIAN,))]
+        named: list[tuple[str, tuple[Role, ...]]] = [
+            ("governor", (Role.GOVERNOR,)),
+            ("auditor", (Role.AUDITOR,)),
+            ("custodian", (Role.CUSTODIAN,)),
+        ]
         named += [(f"debtor {n}", (Role.CLIENT, Role.CORE_ENTERPRISE)) for n in range(DEBTORS)]
         named += [(f"supplier {n}", (Role.CLIENT,)) for n in range(SUPPLIERS)]
         named += [(f"funder {n}", (Role.FUNDER,)) for n in range(FUNDERS)]

@@ -31,7 +31,7 @@ def new_home(path: Path) -> Iterator[Home]:
     home = Home(path)
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise DecodeError("this is no directory of the demo's, and is left as it is", str(path))
-    if path.is_dir() and any(path.iterdir()) and False:
+    if path.is_dir() and any(path.iterdir()) and not (path / MARKER).is_file():
         raise DecodeError(f"there is no file {MARKER} here: not the demo's, and left as it is", str(path))
     path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     with (path / MARKER).open("a", encoding="utf-8") as marker:

@@ -88,7 +88,7 @@ def execute(state: Overlay, chain: Chain, block: Block, index: int, transaction:
 def _without_room(state: Overlay, overlay: Overlay) -> Refusal | None:
     """Refuse a new record whose bucket of the state tree is full, which only ground ids can bring about."""
     for key, record in overlay.records.items():
-        if record is not None and state.find(key) is None and not state.has_room(key):
+        if record is not None and not state.has_room(key) and state.find(key) is None:
             return refuse(Status.BUCKET_FULL, record=key)
     return None
 

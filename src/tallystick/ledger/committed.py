@@ -52,6 +52,8 @@ class CommittedState:
         return self._hashes.get(height)
 
     def has_room(self, key: str) -> bool:
+        if self._tree.most_entries < MAX_BUCKET_ENTRIES:
+            return True
         return self._tree.bucket_entries(key_hash(key)) < MAX_BUCKET_ENTRIES
 
     def take_over(self, records: dict[str, Record | None]) -> None:

@@ -56,7 +56,7 @@ class Tree:
     bucket in use and 64 for each entry of it after the first.
     """
 
-    __slots__ = ("_buckets", "_groups", "_root", "_shift", "depth")
+    __slots__ = ("_buckets", "_groups", "_largest", "_root", "_shift", "depth")
 
     def __init__(self, depth: int = DEFAULT_DEPTH) -> None:
         if not MIN_DEPTH <= depth <= MAX_DEPTH:
@@ -68,6 +68,7 @@ class Tree:
         # _groups[l]: the hashes at level l + 1, 16 for each node of level l
         self._groups = [bytearray(empty[level] * FANOUT**level) for level in range(1, depth + 1)]
         self._buckets: dict[int, bytes] = {}
+        self._largest = 0  # no bucket was ever longer, in bytes
 
     @classmethod
     def load(cls, depth: int, buckets: Iterable[tuple[int, bytes]]) -> Self:
@@ -84,6 +85,7 @@ class Tree:
             if not 0 <= index < FANOUT**depth or len(listing) % ENTRY_BYTES:
                 raise InvariantViolation(f"bucket {index} of {len(listing)} bytes in a tree of depth {depth}")
             hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES] = sha256(BUCKET_TAG + listing).digest()
+        tree._largest = max(map(len, tree._buckets.values()), default=0)
         for level in range(depth - 1, -1, -1):
             touched = sorted({index // FANOUT for index in touched})
             children = tree._groups[level]
@@ -103,6 +105,11 @@ class Tree:
     def bucket_entries(self, key_hash: bytes) -> int:
         """How many committed records share the bucket of `key_hash`."""
         return len(self._buckets.get(bucket_index(key_hash, self.depth), b"")) // ENTRY_BYTES
+
+    @property
+    def most_entries(self) -> int:
+        """A bound on how many records any one bucket holds, so that a question about a bucket is rarely asked."""
+        return self._largest // ENTRY_BYTES
 
     def prepare(self, changes: Iterable[tuple[bytes, bytes | None]]) -> TreeDelta:
         """The tree after `changes`: key hash and new value hash, or None to remove; of two, the later counts.
@@ -133,6 +140,7 @@ class Tree:
         for index, listing in delta.buckets.items():
             if listing:
                 self._buckets[index] = listing
+                self._largest = max(self._largest, len(listing))
             else:
                 self._buckets.pop(index, None)
         for committed, touched in zip(self._groups, delta.groups, strict=True):

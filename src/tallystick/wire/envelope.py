@@ -3,14 +3,15 @@
     {"body":{...},"signatures":[{"key":"<base64>","signature":"<base64>"},...]}
 
 A signature is over `tallystick-tx-v1\\n` and the canonical bytes of the body, which names the chain; the transaction id
-on the ledger is SHA-256 of the body, so signatures do not change it. Signatures are sorted by key, at most one a key, at
-most 16. The body names `actor`, the organisation whose step this is, and, where several organisations act together,
+on the ledger is SHA-256 of the body, so signatures do not change it. Signatures are sorted by key, at most one a key,
+at most 16. The body names `actor`, the organisation whose step this is, and, where several organisations act together,
 `cosigners`: the signing organisations are exactly those named, so nobody can burn another's transaction by handing in
 half of its signatures or one too many (ADR 0002). Source: DESIGN section 4; docs/spec/transaction.md.
 """
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nacl.signing import SigningKey
 
@@ -107,7 +108,7 @@ def check_order(signatures: tuple[Signature, ...], where: str = "transaction") -
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise DecodeError(f"{len(signatures)} signatures; 1 to {MAX_SIGNATURES} are allowed", where)
     keys = [to_base64(s.key) for s in signatures]
-    if any(first >= second for first, second in zip(keys, keys[1:], strict=False)):
+    if any(first >= second for first, second in pairwise(keys)):
         raise DecodeError("signatures are not sorted by key, or a key signs twice", where)
 
 

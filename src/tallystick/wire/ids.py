@@ -1,6 +1,7 @@
 """Record ids: a kind's prefix and 16 Crockford base32 characters, known to the client before it submits.
 
-The characters are the first 80 bits of SHA-256 over (chain id, actor, transaction id, operation index), so nobody chooses an id and nobody else can take it. Source: OPERATIONS, "Ids".
+The characters are the first 80 bits of SHA-256 over (chain id, actor, transaction id, operation index), so nobody
+chooses an id and nobody else can take it. Source: OPERATIONS, "Ids".
 """
 
 import hashlib

@@ -63,7 +63,7 @@ def _parse(text: str) -> int | None:
     except ValueError:
         return None
     value = (moment - _EPOCH) // _MILLISECOND
-    return value if 0 <= value else None
+    return value if value >= 0 else None
 
 
 def parse_date(text: object, where: str = "") -> datetime.date:

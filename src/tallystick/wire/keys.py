@@ -23,7 +23,7 @@ def to_base64(raw: bytes) -> str:
 
 
 def from_base64(text: object, length: int, where: str = "") -> bytes:
-    """Exactly `length` bytes from their one canonical base64 form; stray bits, spaces or other alphabets are refused."""
+    """Exactly `length` bytes from their one canonical base64 form; stray bits and other alphabets are refused."""
     if type(text) is not str or not text.isascii():
         raise DecodeError("not base64", where)
     try:

@@ -8,6 +8,7 @@ Source: OPERATIONS, "Status codes"; the reference page docs/reference/statuses.m
 """
 
 import enum
+from typing import Self
 
 
 class Status(enum.Enum):
@@ -17,7 +18,7 @@ class Status(enum.Enum):
     is_transient: bool
     meaning: str
 
-    def __new__(cls, number: int, meaning: str, transient: bool = False) -> "Status":
+    def __new__(cls, number: int, meaning: str, transient: bool = False) -> Self:
         member = object.__new__(cls)
         member._value_ = number
         member.number = number

@@ -192,7 +192,7 @@ def test_nothing_is_paid_before_the_registry_knows(rules: tuple[str, ...], statu
     m.world.put(LawBook(id="chain", adoptions=(adoption,)), msgspec.structs.replace(pack, rules=chosen))
     row = m.financing(financing)
     settling = settlement_of(m, financing, net_on(row.face, "5.5", m.world.today(), day("2026-06-30")))
-    m.world.do(settling, by=m.funder, expect=status, vector=f"financing.settle/{status.label}")
+    m.world.do(settling, by=m.funder, expect=status, vector=f"financing.settle/{status.label}_by_pack")
 
 
 @pytest.mark.parametrize("on", ["2026-03-02", "2026-03-31"])

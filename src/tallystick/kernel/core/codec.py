@@ -17,9 +17,9 @@ T = TypeVar("T")
 def _enc_hook(value: object) -> str:
     kind = type(value)
     if kind is Units:
-        return int.__repr__(value)  # type: ignore[arg-type]  # Units are integers
+        return int.__repr__(value)
     if kind is Instant:
-        return format_instant(value)  # type: ignore[arg-type]  # Instants are integers
+        return format_instant(value)
     if kind is Rate:
         return str(value)
     raise TypeError(f"{kind.__name__} has no canonical form")

@@ -4,6 +4,8 @@ Notices, views, webhooks and reports are made from events alone. A kind is decla
 emits it, with the sentence that a notice reads; docs/reference/events.md is generated from the declarations.
 """
 
+from typing import cast
+
 import msgspec
 
 from tallystick.kernel.core.fields import Struct
@@ -37,9 +39,8 @@ class EventKind:
 
     def __call__(self, record: str, audience: tuple[str, ...], **facts: object) -> Event:
         """An event about `record` for `audience` (each organisation once, in the order given)."""
-        return Event(
-            kind=self.name,
-            record=record,
-            audience=tuple(dict.fromkeys(audience)),
-            facts={name: fact(value) for name, value in facts.items()},
-        )
+        for name, value in facts.items():
+            if type(value) is not str:
+                facts[name] = fact(value)
+        told = tuple(dict.fromkeys(audience))
+        return Event(kind=self.name, record=record, audience=told, facts=cast("dict[str, Fact]", facts))

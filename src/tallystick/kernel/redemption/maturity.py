@@ -175,6 +175,9 @@ def _pass_redemption(step: Step, record: Record, member: str, successor: str) ->
     yield from rename(step, record, member, successor)
     if isinstance(record, Redemption) and record.debtor == member and record.unpaid:
         _await_funding(step, successor, record.currency)
+        for account in book.open_accounts(step, successor, record.currency):
+            # What the successor has already is a funding of the debt that it takes over.
+            step.put(book.with_retry(step.get(Balance, account.ledger_account), step.now))
 
 
 on_insolvent("receivable", fall_due)
