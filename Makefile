@@ -43,9 +43,11 @@ format: setup ## Format the code, mend what ruff can mend
 	$(RUN) ruff format .
 
 fuzz: setup ## Properties and simulations with many more examples than `make test`
-	$(PYTEST) --hypothesis-profile=fuzz tests/properties tests/simulation $(ARGS)
+	$(PYTEST) --hypothesis-profile=fuzz tests/properties $(ARGS)
+	$(RUN) tools.simulate --runs 20 --steps 3000 --jobs $(WORKERS)
 
-campaign: fuzz ## `make fuzz`, then the tests that take minutes
+campaign: fuzz ## `make fuzz`, then long simulations and the tests that take minutes
+	$(RUN) tools.simulate --seed 10000 --runs 100 --steps 10000 --jobs $(WORKERS) --quiet
 	$(PYTEST) -m slow $(ARGS)
 
 clean: ## Remove .venv, var and caches

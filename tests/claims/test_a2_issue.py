@@ -2,16 +2,17 @@
 
 import datetime
 
+import pytest
+
 from tallystick.kernel.core.fields import Anchor
-from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.issue import ConfirmReceivable, DeclineReceivable, RequestReceivable
 from tallystick.kernel.receivables.records import InvoiceUse, Receivable, ReceivableState
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ChecklistItem, Finding, Review, ReviewResult, ReviewState
 from tallystick.wire.amounts import Units
 from tallystick.wire.status import Status
-from tests.support.receivables import publish_calendar
-from tests.support.world import World
+from tests.support.chain import Chain
+from tests.support.receivables import trade
 
 FACE = Units(250_000_00)
 CONTRACT = Anchor(hash="a" * 64, kind="contract")
@@ -23,12 +24,10 @@ INVOICE = InvoiceUse(fingerprint="d" * 64, amount=FACE, total=FACE)
 class Clients:
     """Two clients and an auditor, each with keys of its own."""
 
-    def __init__(self) -> None:
-        self.world = World()
-        publish_calendar(self.world, 2026, 2027)
-        self.buyer = self.world.member("Buyer", Role.CLIENT, Role.CORE_ENTERPRISE)
-        self.supplier = self.world.member("Supplier", Role.CLIENT)
-        self.auditor = self.world.member("Auditor", Role.AUDITOR)
+    def __init__(self, chain: Chain) -> None:
+        before = trade(chain)
+        self.world = before.world
+        self.buyer, self.supplier, self.auditor = before.buyer, before.supplier, before.auditor
 
     def request(self) -> str:
         asked = RequestReceivable(
@@ -56,8 +55,12 @@ class Clients:
         return state
 
 
-def test_requested_reviewed_by_both_and_marked_valid() -> None:
-    c = Clients()
+@pytest.fixture
+def c(chain: Chain) -> Clients:
+    return Clients(chain)
+
+
+def test_requested_reviewed_by_both_and_marked_valid(c: Clients) -> None:
     receivable = c.request()
     assert c.state_of(receivable) is ReceivableState.REQUESTED
 
@@ -84,8 +87,7 @@ def test_requested_reviewed_by_both_and_marked_valid() -> None:
     assert (decision.reviewer, decision.checklist, decision.findings) == (c.auditor, checklist, FINDINGS)
 
 
-def test_not_passed_at_the_counterpartys_review_no_asset_and_the_chain_says_why() -> None:
-    c = Clients()
+def test_not_passed_at_the_counterpartys_review_no_asset_and_the_chain_says_why(c: Clients) -> None:
     receivable = c.request()
     declined = c.world.do(DeclineReceivable(receivable=receivable, reason="goods_not_delivered"), by=c.supplier)
     assert c.state_of(receivable) is ReceivableState.DECLINED
@@ -93,8 +95,7 @@ def test_not_passed_at_the_counterpartys_review_no_asset_and_the_chain_says_why(
     assert c.world.row(Receivable, receivable).parcels == ()
 
 
-def test_not_passed_at_the_auditors_review_no_asset_and_the_chain_says_why() -> None:
-    c = Clients()
+def test_not_passed_at_the_auditors_review_no_asset_and_the_chain_says_why(c: Clients) -> None:
     receivable = c.request()
     review = c.confirm(receivable)
     item = ChecklistItem(item="invoice", finding=Finding.FAILED, code="not_found_at_the_tax_office")
@@ -112,8 +113,7 @@ def test_not_passed_at_the_auditors_review_no_asset_and_the_chain_says_why() -> 
     )
 
 
-def test_no_step_can_be_skipped_and_nobody_acts_for_another() -> None:
-    c = Clients()
+def test_no_step_can_be_skipped_and_nobody_acts_for_another(c: Clients) -> None:
     receivable = c.request()
     confirmed = ConfirmReceivable(
         receivable=receivable, currency="CNY", face=FACE, handling=HANDLING, consent_to_notices=True

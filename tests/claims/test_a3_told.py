@@ -3,12 +3,13 @@
 import pytest
 
 from tallystick.kernel.core.events import KINDS
+from tests.support.chain import Chain
 from tests.support.receivables import approval_of, confirmed, trade
 
 
 @pytest.mark.parametrize("asker", ["buyer", "supplier"])
-def test_both_clients_hear_that_it_is_issued(asker: str) -> None:
-    t = trade()
+def test_both_clients_hear_that_it_is_issued(chain: Chain, asker: str) -> None:
+    t = trade(chain)
     receivable = confirmed(t.world, t.buyer, t.supplier, 120_000, by=getattr(t, asker))
     assert "receivable.valid" not in t.world.told(t.buyer)
     result = t.world.do(approval_of(t.world, receivable), by=t.auditor)

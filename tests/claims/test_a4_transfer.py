@@ -10,6 +10,7 @@ from tallystick.kernel.transfers.agreed import AcceptTransfer, DeclineTransfer, 
 from tallystick.kernel.transfers.records import Transfer, TransferState
 from tallystick.wire.amounts import Units
 from tallystick.wire.status import Status
+from tests.support.chain import Chain
 from tests.support.receivables import Trade, holdings, issued, span, trade
 
 FACE = 100_000
@@ -19,8 +20,8 @@ FINDINGS = Anchor(hash="c" * 64, kind="findings")
 
 
 @pytest.fixture
-def t() -> Trade:
-    return trade()
+def t(chain: Chain) -> Trade:
+    return trade(chain)
 
 
 def request(t: Trade, receivable: str, units: int) -> str:

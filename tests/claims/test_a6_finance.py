@@ -11,6 +11,7 @@ from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ChecklistItem, Finding, Review, ReviewResult, ReviewState
 from tallystick.kernel.transfers.records import Transfer, TransferKind
 from tallystick.wire.amounts import Units
+from tests.claims.conftest import Founding
 from tests.support.accounts import check_books, money
 from tests.support.financing import (
     MILLION,
@@ -35,8 +36,8 @@ CHECKLIST = (ChecklistItem(item="trade_background", finding=Finding.PASSED),)
 
 
 @pytest.fixture
-def m() -> Market:
-    return market(policies=Policies(publish_by_policy=False))
+def m(found: Founding) -> Market:
+    return market(chain=found(Policies(publish_by_policy=False)))
 
 
 def ask_and_publish(m: Market, settlement: Settlement = Settlement.LEDGER) -> str:

@@ -12,7 +12,7 @@ from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ChecklistItem, Finding, Review, ReviewResult, ReviewState
 from tallystick.wire.amounts import Units
 from tallystick.wire.status import Status
-from tests.support.world import World
+from tests.support.chain import Chain
 
 PAPERS = (Anchor(hash="a" * 64, kind="business_licence"), Anchor(hash="b" * 64, kind="account_holder"))
 CHECKLIST = (ChecklistItem(item="business_licence", finding=Finding.PASSED),)
@@ -22,11 +22,11 @@ FINDINGS = Anchor(hash="c" * 64, kind="findings")
 class Parties:
     """A payer, a payee and the bank that would keep their accounts."""
 
-    def __init__(self) -> None:
-        self.world = World()
-        self.bank = self.world.member("Bank", Role.CUSTODIAN)
-        self.payer = self.world.member("Payer", Role.CLIENT)
-        self.payee = self.world.member("Payee", Role.CLIENT)
+    def __init__(self, chain: Chain) -> None:
+        self.world = chain
+        self.bank = chain.member("Bank", Role.CUSTODIAN)
+        self.payer = chain.member("Maker", Role.CLIENT)
+        self.payee = chain.member("Supplier", Role.CLIENT)
 
     def apply(self, who: str) -> Account:
         asked = ApplyForAccount(currency="CNY", custodian=self.bank, papers=PAPERS)
@@ -46,9 +46,13 @@ class Parties:
         return review
 
 
+@pytest.fixture
+def p(chain: Chain) -> Parties:
+    return Parties(chain)
+
+
 @pytest.mark.parametrize("who", ["payer", "payee"])
-def test_asked_for_with_papers_reviewed_and_open(who: str) -> None:
-    p = Parties()
+def test_asked_for_with_papers_reviewed_and_open(p: Parties, who: str) -> None:
     owner: str = getattr(p, who)
     account = p.apply(owner)
     assert (account.state, account.papers) == (AccountState.UNDER_REVIEW, PAPERS)
@@ -59,8 +63,7 @@ def test_asked_for_with_papers_reviewed_and_open(who: str) -> None:
     assert p.world.told(owner)[-1] == "account.opened"
 
 
-def test_not_passed_there_is_no_account_and_the_chain_says_why() -> None:
-    p = Parties()
+def test_not_passed_there_is_no_account_and_the_chain_says_why(p: Parties) -> None:
     account = p.apply(p.payer)
     review = p.decide(account, ReviewResult.REFUSE, reason="licence_expired")
     assert (review.state, review.reason) == (ReviewState.REFUSED, "licence_expired")
@@ -69,16 +72,14 @@ def test_not_passed_there_is_no_account_and_the_chain_says_why() -> None:
     p.world.do(announce, by=p.payer, expect=Status.WRONG_STATE)
 
 
-def test_nobody_opens_its_own_account() -> None:
-    p = Parties()
+def test_nobody_opens_its_own_account(p: Parties) -> None:
     account = p.apply(p.payer)
     assert account.review is not None
     decision = DecideReview(review=account.review, result=ReviewResult.APPROVE)
     p.world.do(decision, by=p.payer, expect=Status.NOT_THE_REVIEWER)
 
 
-def test_money_comes_into_open_accounts_and_goes_from_one_to_the_other() -> None:
-    p = Parties()
+def test_money_comes_into_open_accounts_and_goes_from_one_to_the_other(p: Parties) -> None:
     payer, payee = p.apply(p.payer), p.apply(p.payee)
     for account in (payer, payee):
         p.decide(account, ReviewResult.APPROVE)

@@ -39,6 +39,9 @@ class Around:
     def now(self) -> Instant:
         return NOW
 
+    def today(self) -> datetime.date:
+        return datetime.date(2026, 11, 22)
+
     def start_of(self, day: datetime.date) -> Instant:
         return Instant((day - datetime.date(1970, 1, 1)).days * 86_400_000 - 3_600_000)
 
@@ -56,6 +59,7 @@ def read(kind: Any, given: Any, currency: str = "GBP") -> Any:
         (Rate, "5.50", "5.5"),
         (Rate, "5%", "5"),
         (datetime.date, "2026-11-22", "2026-11-22"),
+        (datetime.date, "+60d", "2027-01-21"),
         (bool, "yes", True),
         (int, "12", 12),
         (Role, "Core-Enterprise", "core_enterprise"),

@@ -10,8 +10,8 @@ import pytest
 
 from tallystick.kernel.documents.anchors import Document
 from tallystick.kernel.transaction import Seen
+from tallystick.ledger import opening
 from tallystick.ledger.engine import Committed, Cursor, HeightUnavailable, NotYet, PlacedEvent, RefusedAtDoor
-from tallystick.ledger.opening import SEEN_WINDOW
 from tallystick.proof.state_proof import key_hash, proof_holds, value_hash
 from tallystick.wire.status import Status
 from tests.conformance.chain import check_chain, check_proof, idle_height, until_proven
@@ -187,12 +187,16 @@ def test_signers_countersign_the_history_they_saw(running: Running) -> None:
         assert wrong.status is Status.SEEN_UNKNOWN
 
 
-def test_the_window_of_seen_blocks_is_the_same_after_a_restart(running: Running) -> None:
+def test_the_window_of_seen_blocks_is_the_same_after_a_restart(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A node that knew one block more than the others would let a transaction in that they refuse."""
-    for number in range(SEEN_WINDOW + 5):
+    window = 60  # the same edge as that of 1,024, in fewer synced writes
+    monkeypatch.setattr(opening, "SEEN_WINDOW", window)
+    for number in range(window + 5):
         running.engine.submit(running.consortium.anchoring(f"{number}"))
     height = idle_height(running.engine)
-    oldest = height - SEEN_WINDOW + 1
+    oldest = height - window + 1
     hashes = {h: running.engine.light_block(h).header.hash().hex() for h in (oldest - 1, oldest, oldest + 5)}
 
     def is_known(h: int, name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import GENESIS, PASSPHRASE, Tally
+from tests.support.commands import GENESIS, PASSPHRASE, Tally, make_home
 
 pytestmark = pytest.mark.engine
 
@@ -20,13 +20,10 @@ FINGERPRINT = "1" * 64
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a chain and one requested receivable, made by the commands themselves."""
+    """A home with a chain and one requested receivable."""
     directory = tmp_path_factory.mktemp("made")
-    (directory / "genesis.toml").write_text(GENESIS)
     (directory / "handling.txt").write_text("handled")
-    tally = Tally(directory / "home")
-    tally("chain", "init", "--genesis", directory / "genesis.toml", "--home", directory / "home")
-    request(tally)
+    request(make_home(directory / "home"))
     return directory
 
 
@@ -56,6 +53,22 @@ def the_receivable(tally: Tally) -> str:
     return str(tally("list", "receivable", "--json").json[0]["id"])
 
 
+def test_a_chain_is_created_once(tmp_path: Path) -> None:
+    (tmp_path / "genesis.toml").write_text(GENESIS)
+    tally = Tally(tmp_path / "home")
+    made = tally("chain", "init", "--genesis", tmp_path / "genesis.toml", "--json").json
+    assert [one["legal_name"] for one in made["members"]][:2] == ["Harbour Audit LLP", "Millbrook Council"]
+    assert len(tally("key", "list", "--json").json) == 5
+    assert "created here already" in tally("chain", "init", "--genesis", tmp_path / "genesis.toml", expect=2).err
+    (tmp_path / "home" / "genesis.json").unlink()
+    (tmp_path / "home" / "signed").unlink()
+    shutil.rmtree(tmp_path / "home" / "ledger")
+    keys = tally("key", "list", "--json").json
+    tally("chain", "init", "--genesis", tmp_path / "genesis.toml")  # as after an interruption
+    assert tally("key", "list", "--json").json == keys
+    assert len(tally("members", "--json").json) == 5
+
+
 def test_from_application_to_a_valid_receivable(tally: Tally) -> None:
     tally("key", "new", "quayside")
     applied = tally(
@@ -66,6 +79,8 @@ def test_from_application_to_a_valid_receivable(tally: Tally) -> None:
     member, review = applied["records"]
     tally("review", "decide", review, "--as", "audit", "--result", "approve")
     assert tally("show", "quayside print", "--json").json["record"]["states"][-1]["state"] == "admitted"
+    founder = tally("show", "Millbrook Council", "--json").json["record"]
+    assert founder["permissions"][0]["permission"]["ceiling"] == "100000000"
     assert tally("show", member, "--json").json["record"]["permissions"][0]["permission"]["ceiling"] == "500000"
 
     receivable = the_receivable(tally)
@@ -94,6 +109,61 @@ def test_from_application_to_a_valid_receivable(tally: Tally) -> None:
     assert tally("check", "--json").json["holds"] is True
 
 
+def validated(tally: Tally) -> str:
+    """The requested receivable, confirmed and approved."""
+    receivable = the_receivable(tally)
+    confirmed = tally(
+        "receivable", "confirm", receivable, "--as", "millbrook", "--handling", handling(tally), "--consent-to-notices",
+        "--json",
+    ).json  # fmt: skip
+    approve = ("--as", "audit", "--result", "approve", "--fingerprints", FINGERPRINT)
+    tally("review", "decide", confirmed["records"][-1], *approve)
+    return receivable
+
+
+def test_a_sealed_quote_is_kept_here_until_it_is_revealed(tally: Tally) -> None:
+    receivable = validated(tally)
+    asked = tally(
+        "financing", "request", receivable, "--as", "askew", "--amount", "800", "--settlement", "ledger", "--sealed",
+        "--closes-at", "+2d", "--json",
+    ).json  # fmt: skip
+    financing = asked["records"][0]
+    tally("financing", "evaluate", financing, "--as", "northern", "--accepts", "--assessment", handling(tally))
+    terms = "rate=5.2,day_count=act/365f,fee_rate=0.1,minimum_fee=5.00,valid_until=+9d,with_recourse=no"
+    tally("financing", "seal", financing, "--as", "northern", "--terms", terms)
+    assert "5.2" not in tally("show", financing).out
+    assert "sealed" in tally("board").out
+    tally("financing", "reveal-sealed", financing, "--as", "northern", expect=1)
+    tally("clock", "advance", "--as", "audit", "--to", "+49h")
+    tally("financing", "reveal-sealed", financing, "--as", "northern")
+    ranking = tally("board", "--json").json[0]["ranking"]
+    assert [int(entry["cost"]) + int(entry["net"]) for entry in ranking] == [80_000]
+    assert "5.2 % act/365f" in tally("board").out
+
+
+def test_accounts_and_statements_show_what_moved(tally: Tally) -> None:
+    opened = tally(
+        "account", "apply", "--as", "millbrook", "--currency", "GBP", "--custodian", "haven",
+        "--papers", handling(tally), "--json",
+    ).json  # fmt: skip
+    account, review = opened["records"]
+    tally("review", "decide", review, "--as", "haven", "--result", "approve")
+    for number, amount in (("BR1", "2,000.00"), ("BR2", "500.5")):
+        tally(
+            "deposit", "book", "--as", "haven", "--account", account, "--currency", "GBP", "--amount", amount,
+            "--remitter", "millbrook", "--bank-reference", number,
+        )  # fmt: skip
+    used = tally(
+        "deposit", "book", "--as", "haven", "--account", account, "--currency", "GBP", "--amount", "1",
+        "--remitter", "millbrook", "--bank-reference", "br2", expect=1,
+    )  # fmt: skip
+    assert "602 bank_reference_used" in used.err
+    assert tally("accounts", "millbrook", "--json").json["accounts"][0]["balance"] == "250050"
+    lines = tally("statement", account, "--json").json[0]["lines"]
+    assert [(line["in"], line["balance"]) for line in lines] == [("200000", "200000"), ("50050", "250050")]
+    assert "2,500.50" in tally("statement", "millbrook").out
+
+
 def test_a_refusal_says_its_number_name_meaning_and_facts(tally: Tally) -> None:
     refused = tally(
         "receivable", "withdraw", the_receivable(tally), "--as", "millbrook", "--json", expect=1
@@ -116,7 +186,7 @@ def test_a_dry_run_changes_nothing(tally: Tally) -> None:
     ("words", "said"),
     [
         (("show", "nobody at all"), "no organisation on this ledger is named"),
-        (("show", "mbr_"), "fits 3 records"),
+        (("show", "mbr_"), "fits 5 records"),
         (("show", "rcv_0000000000000000"), "no receivable on this ledger has the id"),
         (("list", "wombat"), "there is no kind 'wombat'"),
         (("receivable", "request", "--as", "askew", "--face", "1.234", "--currency", "GBP"), "--face: '1.234'"),
@@ -332,5 +402,7 @@ def test_the_genesis_file_of_the_guide_works(tmp_path: Path) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     example = guide.split("```toml\n", 1)[1].split("```", 1)[0]
     key = next(line for line in example.splitlines() if "<public key" in line)
-    (tmp_path / "genesis.toml").write_text(example.replace(key, '{ name = "maker", role = "maker" }, { name = "c", role = "checker" }'))
+    (tmp_path / "genesis.toml").write_text(
+        example.replace(key, '{ name = "maker", role = "maker" }, { name = "c", role = "checker" }')
+    )
     Tally(tmp_path / "home")("chain", "init", "--genesis", tmp_path / "genesis.toml")

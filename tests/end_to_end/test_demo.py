@@ -192,6 +192,7 @@ def test_the_commands_it_suggests_work(demo: tuple[Path, str], session: Session)
     suggested = re.findall(r"(?m)\s(tally .+?)\s*$", told)
     suggested += re.findall(r"(?m)^    \.venv/bin/(tally .+)$", DOCS.read_text(encoding="utf-8"))
     assert len(suggested) > 12
+    assert any(command.endswith("--dry-run") for command in suggested)  # none is broken over two lines
     for command in suggested:
         done = run("-c", TALLY, *shlex.split(command)[1:], home=home)
         assert done.returncode == 0, command + done.stdout + done.stderr

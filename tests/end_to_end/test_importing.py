@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import GENESIS, Tally
+from tests.support.commands import Tally, make_home
 
 pytestmark = pytest.mark.engine
 
@@ -21,10 +21,7 @@ COLUMNS = ("payer", "reference", "net", "billed_on")
 
 @pytest.fixture
 def tally(tmp_path: Path) -> Tally:
-    (tmp_path / "genesis.toml").write_text(GENESIS)
-    tally = Tally(tmp_path / "home")
-    tally("chain", "init", "--genesis", tmp_path / "genesis.toml")
-    return tally
+    return make_home(tmp_path / "home")
 
 
 def write(path: Path, *rows: tuple[str, ...]) -> Path:

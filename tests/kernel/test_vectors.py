@@ -82,6 +82,7 @@ REACHED_ELSEWHERE = {
     Status.TOO_MANY_OPERATIONS: "tests/wire/test_door.py",
     Status.DUPLICATE_ID_OTHER_CONTENT: "tests/conformance/test_ordering.py",
     Status.BUCKET_FULL: "tests/kernel/test_machine.py",
+    Status.BLOCK_FULL: "tests/ledger/test_durability.py",
     # Asked of the law by functions that no operation reaches with the seeded packs.
     Status.REFERENCE_RATE_MISSING: "tests/kernel/law/test_claims.py",
     Status.SCRUTINY_MISSING: "tests/kernel/law/test_judge.py",

@@ -13,7 +13,8 @@ from rocksdict import WriteOptions
 
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.documents.anchors import AnchorDocument
-from tallystick.ledger.engine import Committed, Cursor, Outcome, Unknown
+from tallystick.ledger.engine import Committed, Cursor, Outcome, RefusedAtDoor, Unknown
+from tallystick.ledger.engines import embedded
 from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.store import Batch, Family, RocksStore, Store, StoreFailure, StoreLocked
 from tallystick.wire import envelope
@@ -288,3 +289,19 @@ def test_a_store_that_cannot_be_read_raises_its_own_failure(tmp_path: Path) -> N
         list(store.range(Family.META, b""))
     with pytest.raises(StoreFailure, match=str(tmp_path)):
         store.write(Batch())
+
+
+# More handed in than can wait
+
+
+def test_what_can_not_wait_is_refused_as_block_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "MAX_WAITING", 3)
+    engine = engine_on(RocksStore(tmp_path))
+    consortium = Consortium()
+    raws = [consortium.anchoring(f"{number}") for number in range(4)]
+    outcomes = engine.submit_many(raws)
+    assert {type(outcome) for outcome in outcomes} == {RefusedAtDoor}
+    assert all(isinstance(one, RefusedAtDoor) and one.status is Status.BLOCK_FULL for one in outcomes)
+    assert engine.result(body_hash(raws[0])) is None
+    assert all(isinstance(one, Committed) for one in engine.submit_many(raws[:3]))
+    engine.close()

@@ -3,8 +3,6 @@
 A failure prints the command that reproduces it. Longer runs: `make campaign`, or `python -m tools.simulate`.
 """
 
-import pytest
-
 from tallystick.kernel.operations import OPERATIONS
 from tests.simulation.simulation import Report, simulate
 
@@ -70,9 +68,3 @@ def test_the_same_seed_gives_the_same_state_root() -> None:
     first, second = simulate(7, 400), simulate(7, 400)
     assert first.state_root == second.state_root
     assert first == second
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1_000, 1_020))
-def test_long_runs(seed: int) -> None:
-    simulate(seed, 6_000, sweep_every=50)

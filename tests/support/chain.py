@@ -1,7 +1,7 @@
 """A consortium on an engine, told in the same words as `World`: raw signed bytes go in, receipts come out.
 
 Nothing here looks behind the engine's contract: records are queried, events are read from the archive, and who did
-something is read from the block itself. So a story runs on whichever engine is `Running` (tests/conformance/engines.py).
+something is read from the block itself. So a story runs on any engine that is `Running` (tests/conformance/engines.py).
 The scenes of tests/support (receivables, financing, accounts) take a `Chain` where they take a `World`.
 """
 

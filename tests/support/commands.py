@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tallystick.node.composition import create_chain
+from tallystick.node.genesis_file import GenesisFile
+from tallystick.node.home import Home
+from tallystick.node.key_store import LIGHT_COST, Passphrases
+
 PASSPHRASE = "correct horse"
 TALLY = (sys.executable, "-c", "from tallystick.cli.main import main; main()")
 
@@ -51,8 +56,33 @@ folder = "askew"
 permissions = [
   { may = "issue", currency = "GBP", ceiling = "1000000.00" },
   { may = "transfer", currency = "GBP", ceiling = "1000000.00" },
+  { may = "finance", currency = "GBP", ceiling = "1000000.00" },
 ]
+
+[[members]]
+legal_name = "Northern Factors plc"
+identifier = "F1"
+identifier_kind = "test"
+size_class = "large"
+roles = ["funder"]
+folder = "northern"
+permissions = [{ may = "finance", currency = "GBP", ceiling = "1000000.00" }]
+
+[[members]]
+legal_name = "Haven Bank plc"
+identifier = "B1"
+identifier_kind = "test"
+size_class = "large"
+roles = ["custodian"]
+folder = "haven"
 """
+
+
+def make_home(path: Path) -> "Tally":
+    """A home with the chain of `GENESIS`, as `tally chain init` makes it, but with keys that open quickly."""
+    passphrases = Passphrases((PASSPHRASE,))
+    create_chain(Home(path), GenesisFile(GENESIS, "genesis.toml"), passphrases, LIGHT_COST)
+    return Tally(path)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.reviews.records import Review
 from tallystick.node.importing import InvoiceImport, Row
 from tallystick.wire.amounts import Units
-from tools.demo.joining import BUYER, FUNDERS, HAULIER, SUBCONTRACTOR, SUPPLIER
+from tools.demo.joining import BUYER, FUNDERS, HAULIER, SUPPLIER, WORKSHOP
 from tools.demo.papers import Invoice
 from tools.demo.published import Published, document_of, mapping_due
 from tools.demo.stage import BANK, BATCH, Job, Stage, StoryFault, Vote
@@ -25,7 +25,7 @@ BY_CREDITOR = 12
 STARTING_MONEY = {
     **dict.fromkeys(FUNDERS, 1_000_000_00),
     SUPPLIER: 60_000_00,
-    SUBCONTRACTOR: 60_000_00,
+    WORKSHOP: 60_000_00,
     HAULIER: 10_000_00,
     BUYER: 25_000_00,
 }

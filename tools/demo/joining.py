@@ -36,7 +36,7 @@ HORIZON = datetime.timedelta(days=366)
 
 SUPPLIER = "Demo Supplier"
 BUYER = "Demo Buyer"
-SUBCONTRACTOR = "Demo Subcontractor"
+WORKSHOP = "Demo Workshop"
 HAULIER = "Demo Haulier"
 FUNDER_NORTH = "Demo Funder North"
 FUNDER_SOUTH = "Demo Funder South"
@@ -70,7 +70,7 @@ def first_circle(published: Published) -> list[Applicant]:
         (Role.CLIENT, Role.CORE_ENTERPRISE),
         keys=(KeyRole.MAKER, KeyRole.CHECKER, KeyRole.ADMIN),
     )
-    clients = [Applicant(name, folder_of(name)) for name in (SUPPLIER, BUYER, SUBCONTRACTOR, HAULIER, APPLICANT)]
+    clients = [Applicant(name, folder_of(name)) for name in (SUPPLIER, BUYER, WORKSHOP, HAULIER, APPLICANT)]
     funders = [Applicant(name, folder_of(name), roles=(Role.FUNDER,)) for name in FUNDERS]
     core = (Role.CLIENT, Role.CORE_ENTERPRISE)
     chapter_two = [

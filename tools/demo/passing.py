@@ -5,11 +5,11 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.transfers.agreed import AcceptTransfer, RequestTransfer
 from tallystick.kernel.transfers.records import Transfer
 from tallystick.wire.amounts import Units
-from tools.demo.joining import BUYER, FUNDER_NORTH, HAULIER, SUBCONTRACTOR, SUPPLIER
+from tools.demo.joining import BUYER, FUNDER_NORTH, HAULIER, SUPPLIER, WORKSHOP
 from tools.demo.stage import Stage, StoryFault
 
 HOPS = (
-    (SUBCONTRACTOR, 300_000_00, False),
+    (WORKSHOP, 300_000_00, False),
     (HAULIER, 120_000_00, True),
     (FUNDER_NORTH, 50_000_00, True),
 )
@@ -53,11 +53,11 @@ def transfers_of(stage: Stage, receivable: str) -> list[Transfer]:
 def hand_on_demo_debt(stage: Stage, receivable: str) -> None:
     """The demo debt goes two hops with recourse, which will matter when its debtor does not pay."""
     with stage.telling.step("With recourse") as step:
-        hand_on(stage, receivable, SUPPLIER, SUBCONTRACTOR, DEMO_PART, recourse=True)
-        hand_on(stage, receivable, SUBCONTRACTOR, FUNDER_NORTH, DEMO_PART, recourse=True)
+        hand_on(stage, receivable, SUPPLIER, WORKSHOP, DEMO_PART, recourse=True)
+        hand_on(stage, receivable, WORKSHOP, FUNDER_NORTH, DEMO_PART, recourse=True)
         face = stage.get(Receivable, receivable).face
         step.say(
-            f"{stage.money(DEMO_PART)} of {BUYER}'s debt of {stage.money(face)} go from {SUPPLIER} to {SUBCONTRACTOR} "
+            f"{stage.money(DEMO_PART)} of {BUYER}'s debt of {stage.money(face)} go from {SUPPLIER} to {WORKSHOP} "
             f"to {FUNDER_NORTH}, each hop with recourse"
         )
 

@@ -20,7 +20,7 @@ from tallystick.node.auditing import CHECKS, audit
 from tallystick.node.genesis_file import folder_of
 from tools.demo.home import PASSPHRASE, USUAL_HOME
 from tools.demo.issuing import DUE_AFTER_DAYS
-from tools.demo.joining import BUYER, CN_SUPPLIER, FUNDER_SOUTH, SUBCONTRACTOR, SUPPLIER
+from tools.demo.joining import BUYER, CN_SUPPLIER, FUNDER_SOUTH, SUPPLIER, WORKSHOP
 from tools.demo.law import Judged
 from tools.demo.passing import largest
 from tools.demo.published import ATTRIBUTION, Published
@@ -138,14 +138,14 @@ def commands(stage: Stage, judged: list[Judged], demo_debt: str) -> list[tuple[s
     sealed = next(row for row in stage.rows(Financing) if row.sealed)
     on_board = next(row for row in stage.rows(Financing) if row.state is FinancingState.PUBLISHED)
     return [
-        ("three hops, four holders", f"tally show {largest(stage, 0).id}"),
-        ("sealed quotes, contract", f"tally show {sealed.id}"),
+        ("handed on three times", f"tally show {largest(stage, 0).id}"),
+        ("sealed quotes", f"tally show {sealed.id}"),
         ("recourse, paid in part", f"tally show {demo_debt}"),
-        ("judged in the transition", f"tally show {judged[1].receivable}"),
-        ("open for quotes, ranked", "tally board"),
-        ("what it would do", f"tally financing withdraw {on_board.id} --as {folder_of(CN_SUPPLIER)} --dry-run"),
+        ("judged in transition", f"tally show {judged[1].receivable}"),
+        ("the board, ranked", "tally board"),
+        ("what it would do", f"tally financing withdraw {on_board.id[:12]} --as {folder_of(CN_SUPPLIER)} --dry-run"),
         ("what stands where", f'tally accounts "{FUNDER_SOUTH}"'),
-        ("what moved", f'tally statement "{SUBCONTRACTOR}"'),
+        ("what moved", f'tally statement "{WORKSHOP}"'),
         ("what one was told", f'tally notices "{SUPPLIER}"'),
         ("by party and state", f'tally list receivable --party "{BUYER}" --state redeemed'),
         ("check it all again", "tally check"),
@@ -156,7 +156,7 @@ def _commands(stage: Stage, judged: list[Judged], demo_debt: str) -> Iterator[Re
     home = stage.session.home
     elsewhere = "" if home.path == USUAL_HOME else f"; export TALLYSTICK_HOME={home.path}"
     rows = [
-        ("first, in this directory", f"alias tally=.venv/bin/tally{elsewhere}"),
+        ("first, here", f"alias tally=.venv/bin/tally{elsewhere}"),
         *commands(stage, judged, demo_debt),
     ]
     yield pairs([(what, Text(command, style="cyan")) for what, command in rows])

@@ -1,7 +1,8 @@
 """What need not be typed because the ledger states it already. Amounts are shown before they are signed.
 
 A currency follows from the record that the operation names. An amount that only restates a record's own is taken from
-it. The one parcel that the acting organisation holds is the one meant. Of debtor and creditor, the missing one acts.
+it, and what a financing pays out today is computed. The one parcel that the acting organisation holds is the one meant.
+Of debtor and creditor, the missing one acts.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,8 @@ RESTATED = frozenset(
 )  # fmt: skip
 """Operations whose amount is the whole amount of the record that they are about."""
 
+SETTLE = "financing.settle"
+
 
 def may_be_filled(operation: type[Operation], name: str) -> bool:
     """Whether a field of `operation` may be left out because the ledger states it."""
@@ -31,7 +34,8 @@ def may_be_filled(operation: type[Operation], name: str) -> bool:
     restated = operation.__struct_config__.tag in RESTATED and name in ("face", "units")
     from_record = name == "currency" and bool({"receivable", "transfer", "financing", "account", "deposit"} & {*fields})
     one_acts = name in ("debtor", "creditor") and {"debtor", "creditor"} <= {*fields}
-    return restated or from_record or one_acts or (name == "parcel" and "receivable" in fields)
+    computed = operation.__struct_config__.tag == SETTLE and name == "net"
+    return restated or from_record or one_acts or computed or (name == "parcel" and "receivable" in fields)
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ def fill_in(
         _restate(at, about, names, typed, filled)
     if "parcel" in names and "parcel" not in typed and "receivable" in records:
         _only_parcel(at, records["receivable"], actor, filled)
+    if operation.__struct_config__.tag == SETTLE and about is not None and "net" not in typed:
+        _net_today(at, about, filled)
     if {"debtor", "creditor"} <= names.keys() and len({"debtor", "creditor"} & typed.keys()) == 1:
         filled.plain["creditor" if "debtor" in typed else "debtor"] = actor
     return filled
@@ -99,6 +105,21 @@ def _restate(at: Desk, about: "Record", names: dict[str, Field], typed: dict[str
         return
     filled.plain[wanted] = str(amount)
     at.output.note(f"{AMOUNT_NAMES.get(wanted, wanted)}: {at.money(amount, filled.currency)}, as {about.id} states it")
+
+
+def _net_today(at: Desk, about: "Record", filled: Filled) -> None:
+    """What is to be paid on the ledger today. A bank payment's amount is typed from its receipt, with its date."""
+    from tallystick.kernel.financing.lifecycle import awarded_terms, price_on
+    from tallystick.kernel.financing.records import Financing, FinancingState, Settlement
+
+    if not isinstance(about, Financing) or about.settlement is not Settlement.LEDGER:
+        return
+    if about.state is not FinancingState.REGISTERED and about.state is not FinancingState.APPROVED:
+        return
+    price = price_on(at.session.reading_step(), about, awarded_terms(about))
+    if price is not None:
+        filled.plain["net"] = str(price.net)
+        at.output.note(f"net: {at.money(price.net, filled.currency)}, as the ledger computes it for today")
 
 
 def whole_amount(record: "Record") -> "Units | None":

@@ -1,12 +1,15 @@
 """`tally import invoices` and `tally invoice fingerprint`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from tallystick.cli.context import NO_OPTIONS, Common, Stop, desk
-from tallystick.cli.output import Exit, pairs, table
+from tallystick.cli.output import Exit, Output, pairs, table
+
+if TYPE_CHECKING:
+    from tallystick.node.importing import Summary
 
 app = App(name="import", help="Bring files in.")
 
@@ -64,7 +67,12 @@ def invoices(
         with progress(at.output, "importing", len(rows[:limit])) as advance:
             done = work.run(rows[:limit], advance)
         rejects = write_rejects(file, columns, done.rejected)
-    common.output.data(
+    _tell(common.output, done, rejects)
+
+
+def _tell(output: Output, done: "Summary", rejects: Path) -> None:
+    """Say what became of the rows; ends the command unless all are in."""
+    output.data(
         {
             "rows": done.rows,
             "imported": done.imported,
@@ -76,21 +84,21 @@ def invoices(
             "rejects": [{"line": one.row.line, "reason": one.reason} for one in done.rejected],
         }
     )
-    shown = [
-        ("rows", done.rows),
-        ("imported", done.imported),
-        ("already in", done.already_in),
-        ("rejected", len(done.rejected)),
-    ]
-    common.output.show(pairs([(name, f"{count:,}") for name, count in shown]))
+    counts = {
+        "rows": done.rows,
+        "imported": done.imported,
+        "already in": done.already_in,
+        "rejected": len(done.rejected),
+    }
+    output.show(pairs([(name, f"{count:,}") for name, count in counts.items()]))
     if done.rejected:
         rejected = table("line", "why it did not go in", right=("line",))
         for one in done.rejected[:SHOWN]:
             rejected.add_row(str(one.row.line), one.reason)
-        common.output.show(rejected)
-        common.output.note(f"all {len(done.rejected):,} rejected rows with their reasons: {rejects}")
+        output.show(rejected)
+        output.note(f"all {len(done.rejected):,} rejected rows with their reasons: {rejects}")
     if done.unknown:
-        common.output.problem(f"the outcome of {done.unknown:,} rows is unknown; run the same import again")
+        output.problem(f"the outcome of {done.unknown:,} rows is unknown; run the same import again")
         raise Stop(Exit.UNKNOWN)
     if done.rejected:
         raise Stop(Exit.REFUSED)

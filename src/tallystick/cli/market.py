@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -172,10 +173,9 @@ def seal(
         path = at.session.home.seals / f"{one.id}.{signing.actor}.json"
         nonce = secrets.token_hex(32)
         if path.exists():
-            kept = json.loads(path.read_bytes())
-            if kept["terms"] != codec.plain(read):
+            kept, nonce = _kept(path)
+            if kept != read:
                 raise DecodeError("other terms were sealed for this financing already", str(path))
-            nonce = kept["nonce"]
         elif not signing.dry_run:
             content = {"financing": one.id, "funder": signing.actor, "terms": codec.plain(read), "nonce": nonce}
             write_private(path, json.dumps(content, indent=1).encode() + b"\n")
@@ -189,7 +189,6 @@ def reveal_sealed(financing: FinancingName, /, *, who: Who, common: Common = NO_
     from tallystick.cli.operations import signing_of
     from tallystick.cli.submitting import submit_operations
     from tallystick.kernel.financing.quotes import RevealQuote
-    from tallystick.kernel.financing.records import QuoteTerms
 
     with desk(common) as at:
         signing = signing_of(at, who)
@@ -197,10 +196,21 @@ def reveal_sealed(financing: FinancingName, /, *, who: Who, common: Common = NO_
         path = at.session.home.seals / f"{one.id}.{signing.actor}.json"
         if not path.exists():
             raise DecodeError("nothing was sealed here for this financing and funder", str(path))
-        kept: dict[str, Any] = json.loads(path.read_bytes())
-        terms = _decode(QuoteTerms, kept["terms"])
-        made = RevealQuote(financing=one.id, currency=one.currency, units=one.face, terms=terms, nonce=kept["nonce"])
+        terms, nonce = _kept(path)
+        made = RevealQuote(financing=one.id, currency=one.currency, units=one.face, terms=terms, nonce=nonce)
         submit_operations(at, (made,), signing)
+
+
+def _kept(path: Path) -> "tuple[QuoteTerms, str]":
+    """Terms and random bytes of a quote that was sealed here. Raises `DecodeError` naming the file."""
+    from tallystick.kernel.financing.records import QuoteTerms
+
+    try:
+        kept = json.loads(path.read_bytes())
+        terms, nonce = kept["terms"], str(kept["nonce"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DecodeError("not a sealed quote that can be read", str(path)) from None
+    return _decode(QuoteTerms, terms), nonce
 
 
 def _financing_named(at: Desk, text: str) -> Financing:

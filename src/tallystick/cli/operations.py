@@ -68,6 +68,9 @@ class Words:
     def now(self) -> "Instant":
         return self._session.now()
 
+    def today(self) -> "datetime.date":
+        return self._session.today()
+
     def start_of(self, day: "datetime.date") -> "Instant":
         from tallystick.kernel.calendar.days import start_of
 

@@ -44,6 +44,8 @@ class Surroundings(Protocol):
 
     def now(self) -> Instant: ...
 
+    def today(self) -> datetime.date: ...
+
     def start_of(self, day: datetime.date) -> Instant: ...
 
 
@@ -72,7 +74,7 @@ class Reader:
             case inspect.IntType():
                 return _int(given, where)
             case inspect.DateType():
-                return _date(given, where)
+                return self._date(given, where)
             case inspect.EnumType(cls=cls):
                 return _choice(cls, given, where)
             case inspect.CustomType(cls=cls):
@@ -129,6 +131,16 @@ class Reader:
         digits = self._around.minor_digits(self._currency)
         text = str(given).replace(",", "") if isinstance(given, str) else str(given)
         return str(units_of(text, digits, where))
+
+    def _date(self, given: Any, where: str) -> str:
+        """A day of the business zone, or so many days from today there."""
+        relative = _RELATIVE.fullmatch(str(given))
+        if relative is not None and relative["unit"] == "d":
+            try:
+                return (self._around.today() + datetime.timedelta(days=int(relative["count"]))).isoformat()
+            except OverflowError:
+                raise DecodeError(f"{given} is past the last day there is", where) from None
+        return _date(given, where)
 
     def instant(self, given: Any, where: str) -> Instant:
         """An instant as people write it: absolute, a day and time of the business zone, or from now."""
@@ -263,14 +275,14 @@ def _day(text: str, where: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise DecodeError(f"{text[:40]!r} is not a date like 2026-11-22", where) from None
+        raise DecodeError(f"{text[:40]!r} is not a date like 2026-11-22 or +60d", where) from None
 
 
 def _date(given: Any, where: str) -> str:
     if isinstance(given, datetime.date):
         return given.isoformat()
     if not isinstance(given, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given, re.ASCII):
-        raise DecodeError(f"{str(given)[:40]!r} is not a date like 2026-11-22", where)
+        raise DecodeError(f"{str(given)[:40]!r} is not a date like 2026-11-22 or +60d", where)
     return _day(given, where).isoformat()
 
 

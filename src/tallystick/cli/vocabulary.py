@@ -158,7 +158,7 @@ def _described(kind: inspect.Type, name: str) -> tuple[str, str]:
         case inspect.CustomType(cls=cls) if cls is Instant:
             return "WHEN", said or "2026-11-22T08:00:00Z, '2026-11-22 17:00' in the business zone, or +3d, +2h, +30m"
         case inspect.DateType():
-            return "DATE", said or "a day of the business zone, like 2026-11-22"
+            return "DATE", said or "a day of the business zone, like 2026-11-22, or +60d from today"
         case inspect.BoolType():
             return "", said or name.replace("_", " ")
         case inspect.IntType():

@@ -68,27 +68,29 @@ def _successor(state: State) -> str:
 
 def execute(state: Overlay, chain: Chain, block: Block, index: int, transaction: Transaction) -> Result:
     """Do all operations of a transaction that passed the door, or none, over the block's overlay `state`."""
-    overlay = Overlay(state)
+    state.begin()
     body = transaction.body
-    step = Step(chain, block, overlay, index, (body.actor, body.id), transaction.organisations)
+    step = Step(chain, block, state, index, (body.actor, body.id), transaction.organisations)
     try:
         outcome = _operations(step, body.operations)
     except (MemoryError, OSError):
         raise
     except Exception as error:  # allow(broad-except): any bug must refuse alike on every node, not stop them all
+        state.rollback()
         return Result(Status.KERNEL_FAULT, fault=f"{type(error).__name__}: {error}")
     if not isinstance(outcome, Refusal):
-        outcome = _without_room(state, overlay) or outcome
+        outcome = _without_room(state) or outcome
     if isinstance(outcome, Refusal):
+        state.rollback()
         return Result(outcome.status, outcome.facts)
-    state.absorb(overlay, transaction.body_hash)
+    state.accept(transaction.body_hash)
     return Result(Status.OK, events=tuple(outcome))
 
 
-def _without_room(state: Overlay, overlay: Overlay) -> Refusal | None:
+def _without_room(state: Overlay) -> Refusal | None:
     """Refuse a new record whose bucket of the state tree is full, which only ground ids can bring about."""
-    for key, record in overlay.records.items():
-        if record is not None and not state.has_room(key) and state.find(key) is None:
+    for key in state.created():
+        if not state.has_room(key):
             return refuse(Status.BUCKET_FULL, record=key)
     return None
 
@@ -170,8 +172,8 @@ def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], l
             if not _stands(state, row):
                 continue  # earlier work of this block ended it, as a transfer's deadline ends its review
             budget -= 1
-            overlay = Overlay(state)
-            step = Step(chain, block, overlay, 0, (SYSTEM, f"{block.height}/{row}"), ())
+            state.begin()
+            step = Step(chain, block, state, 0, (SYSTEM, f"{block.height}/{row}"), ())
             step.begin(0)
             step.open_for_writing()
             try:
@@ -180,11 +182,11 @@ def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], l
                 raise
             except Exception as error:  # allow(broad-except): as in `execute`; one record must not stop the chain
                 faults.append(f"{row}: {type(error).__name__}: {error}")
-                overlay = Overlay(state)
-                overlay.put(DueFault(id=row, height=block.height))
+                state.rollback()
+                state.put(DueFault(id=row, height=block.height))
                 done = [due_failed(row, (), height=block.height)]
             events.extend(done)
-            state.absorb(overlay, block.seed)
+            state.accept(block.seed)
             if budget <= 0 or len(state.records) > MAX_DUE_ROWS:
                 return events, faults
     return events, faults

@@ -263,7 +263,7 @@ def request_transfer(town: Town) -> Proposal | None:
         receiver=receiver,
         recourse=not to_debtor and rng.random() < 0.7,
         as_set_off=to_debtor,
-        consideration=Units(rng.randrange(part.length + 1)) if rng.random() < 0.4 else None,
+        consideration=Units(rng.randint(0, int(part.length))) if rng.random() < 0.4 else None,
         background=paper("background", row.id),
     )
     return propose(parcel.holder, asked)

@@ -154,10 +154,11 @@ class Lineage:
                 changed.append((last + 1, high, stack))
             inner = (max(low, first), min(high, last))
             if fact["reason"] == "recourse":
-                seen.require(bool(stack), "recourse goes back over a hop", (transfer, inner))
-                back = self._now(stack[-1][1])
-                seen.require(fact["receiver"] == back, "recourse is between neighbours", (transfer, fact, stack[-1]))
-                changed.append((*inner, stack[:-1]))
+                open_hops = self._others(stack, fact["sender"])
+                seen.require(bool(open_hops), "recourse goes back over a hop", (transfer, inner))
+                back = self._now(open_hops[-1][1])
+                seen.require(fact["receiver"] == back, "recourse is between neighbours", (transfer, fact, back))
+                changed.append((*inner, open_hops[:-1]))
             else:
                 changed.append((*inner, (*stack, hop)))
         self.stacks[fact["receivable"]] = sorted(changed, key=lambda run: run[0])
@@ -166,7 +167,8 @@ class Lineage:
         """The liable party is the sender of the last hop, which was with recourse; the amount is its basis' share."""
         first, last = interval(claim["interval"])
         on_it = [stack for low, high, stack in self.stacks[claim["receivable"]] if overlap((low, high), (first, last))]
-        for stack in on_it:
+        for whole in on_it:
+            stack = self._others(whole, claim["claimant"])
             seen.require(bool(stack) and stack[-1][2], "recourse exists as agreed per hop", (claim["id"], stack))
             transfer, sender, _, basis, start, end = stack[-1]
             seen.require(
@@ -177,6 +179,12 @@ class Lineage:
             seen.require(
                 int(fact["units"]) == owed, "the amount is the basis' share", (claim["id"], fact, transfer, owed)
             )
+
+    def _others(self, stack: tuple[Hop, ...], holder: str) -> tuple[Hop, ...]:
+        """The stack without the hops at its top on whose other side a succession has put the holder itself."""
+        while stack and self._now(stack[-1][1]) == holder:
+            stack = stack[:-1]
+        return stack
 
     def _now(self, member: str) -> str:
         while member in self.successors:

@@ -88,6 +88,7 @@ def check_all(seen: Seen, rows: dict[str, Row], runs: dict[str, list[Run]]) -> N
     }
     suspended = {name for name, state in quiet.items() if state == "suspended"}
     gone = {name for name, state in quiet.items() if state in ("succeeded", "left")}
+    succeeded = {name for name in gone if quiet[name] == "succeeded"}
     held_shares: dict[str, int] = defaultdict(int)
     for key, row in rows.items():
         table = key.split("/")[0]
@@ -108,7 +109,7 @@ def check_all(seen: Seen, rows: dict[str, Row], runs: dict[str, list[Run]]) -> N
         elif table == "redemption":
             _apart(seen, row, rows, held_shares)
         elif table == "balance":
-            _waiting(seen, row, rows, gone)
+            _waiting(seen, row, rows, succeeded if key.startswith("balance/claim/") else gone)
     for name, units in held_shares.items():
         committed = int((rows.get(f"balance/{name}") or {}).get("units", "0"))
         seen.require(committed == units, "held shares are what the hold account holds", (name, committed, units))

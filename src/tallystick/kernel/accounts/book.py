@@ -13,7 +13,7 @@ from tallystick.kernel.accounts.records import Account, AccountsOf, Balance
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.wire.amounts import ZERO, Units
+from tallystick.wire.amounts import ZERO, Units, fits
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
@@ -43,6 +43,15 @@ def suspense(custodian: str, currency: str) -> str:
 def claim_on(custodian: str, currency: str, member: str) -> str:
     """The ledger account (an asset) of what a member owes its custodian after a reversed booking."""
     return f"claim/{custodian}/{currency}/{member}"
+
+
+def has_room(step: Step, custodian: str, currency: str, units: Units) -> bool:
+    """Whether `units` more fit into the custodian's books.
+
+    The bank mirror and the claims together are what it owes to members, so no liability outgrows what they may sum to.
+    """
+    mirror = step.find(Balance, bank_mirror(custodian, currency))
+    return mirror is None or fits(mirror.units, mirror.claimed, units)
 
 
 def earmark(custodian: str, currency: str, receivable: str) -> str:
@@ -139,12 +148,24 @@ def move(
         raise InvariantViolation(f"posting from {source} to {target} joins two custodians or currencies")
     _put(step, giver, units, grows=_is_asset(source))
     _put(step, receiver, units, grows=not _is_asset(target))
+    if _is_claim(source) is not _is_claim(target):
+        _sum_claims(step, giver.custodian, currency, int(units) if _is_claim(source) else -int(units))
     owners = tuple(owner for owner in (giver.owner, receiver.owner) if owner is not None)
     return POSTED(subject, (*owners, *audience), source=source, target=target, currency=currency, units=units)
 
 
 def _is_asset(name: str) -> bool:
     return name.partition("/")[0] in ASSETS
+
+
+def _is_claim(name: str) -> bool:
+    return name.startswith("claim/")
+
+
+def _sum_claims(step: Step, custodian: str, currency: str, change: int) -> None:
+    """Keep the sum of a custodian's claims beside its bank mirror, which stands wherever a claim does."""
+    mirror = step.get(Balance, bank_mirror(custodian, currency))
+    step.put(msgspec.structs.replace(mirror, claimed=Units(int(mirror.claimed) + change)))
 
 
 def _put(step: Step, row: Balance, units: Units, *, grows: bool) -> None:

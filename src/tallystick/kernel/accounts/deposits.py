@@ -25,7 +25,7 @@ from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.business import on_succeeded, rename
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.rules import acting_as, present_party
-from tallystick.wire.amounts import ZERO, Units, fits
+from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
@@ -175,7 +175,7 @@ class BookDeposit(Operation, tag="deposit.book"):
             return refusal
         if not self.units:
             return refuse(Status.AMOUNT_ZERO)
-        if not fits(book.balance(step, book.bank_mirror(custodian, self.currency)), self.units):
+        if not book.has_room(step, custodian, self.currency, self.units):
             return refuse(Status.AMOUNT_OVERFLOW, currency=self.currency)
         return bank_references.check_unused(step, custodian, self.bank_reference)
 
@@ -394,7 +394,8 @@ class ReverseDeposit(Operation, tag="deposit.reverse"):
                 yield book.move(step, source, mirror, deposit.currency, taken, deposit.id)
                 left -= taken
         if left and deposit.payer is not None:
-            claim = book.claim_on(deposit.custodian, deposit.currency, deposit.payer)
+            # A booked deposit names its payer of then; what it owes, its successor owes.
+            claim = book.claim_on(deposit.custodian, deposit.currency, present_party(step, deposit.payer))
             yield book.move(step, claim, mirror, deposit.currency, left, deposit.id)
         told = (deposit.custodian, *(name for name in (deposit.payer, deposit.remitter) if name is not None))
         yield REVERSED(

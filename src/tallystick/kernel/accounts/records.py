@@ -79,7 +79,7 @@ class Balance(Record):
 
     `available/<account>` is an account's money. Every other name goes on with custodian and currency: `bank/..` and
     `claim/../<member>` are assets; `suspense/..`, `earmark/../<receivable>`, `hold/../<purpose>[/<member>]` (and, with
-    plans, `escrow/..`, `transit/..`, `fees/..`) are liabilities.
+    plans, `escrow/..`, `transit/..`, `fees/..`) are liabilities. `bank/..` also keeps the sum of its custodian's claims.
     """
 
     table = "balance"
@@ -92,6 +92,7 @@ class Balance(Record):
     owes: bool = False  # a receivable of the owner fell due and waits for money
     retry_at: Instant | None = None  # money came while it owes: its receivables are tried again
     retry_after: str = ""  # how far the present round of tries has come
+    claimed: Units = ZERO  # of a bank mirror: what members owe the custodian after reversals, in all
 
     def frozen_at(self, now: Instant) -> Units:
         """How much of it, at most, freezes bar from debits at `now`."""

@@ -1,8 +1,8 @@
 """The state as the kernel sees it: get, put, delete and ordered index ranges, in overlays over what is committed.
 
-One overlay lies over the committed state for a block and another over that for each transaction; a refused
-transaction's overlay is dropped, an accepted one's is absorbed. Every written row remembers the seed (the hash of the
-body that wrote it) from which its blind in the state tree is derived.
+One overlay lies over the committed state for a block. It notes what a transaction changes, so that a refused one is
+taken back whole. Every written row remembers the seed (the hash of the body that wrote it) from which its blind in the
+state tree is derived.
 """
 
 from bisect import bisect_left
@@ -14,7 +14,7 @@ from tallystick.kernel.core.record import NO_FACETS, Record, row_changes
 
 
 class State(Protocol):
-    """What can be read: the committed state, a block's overlay, or a transaction's."""
+    """What can be read: the committed state, or a block's overlay."""
 
     def find(self, key: str) -> Record | None:
         """The record under `key`."""
@@ -32,11 +32,13 @@ class State(Protocol):
 class Overlay:
     """Changes over a base state: records by key (None: deleted) and the seed of each written row.
 
-    Index rows follow from the records and are worked out when somebody asks for them (`index_range`, `index_changes`).
-    `rules` remembers for one block what follows from the rules in force (`Step.recall`).
+    Between `begin` and `accept` or `rollback` lies one transaction, or one piece of due work. Index rows follow from the
+    records and are worked out when somebody asks for them (`index_range`, `index_changes`). `rules` remembers for one
+    block what follows from the rules in force (`Step.recall`).
     """
 
     __slots__ = (
+        "_before",
         "_index",
         "_indexed",
         "_seen",
@@ -53,8 +55,9 @@ class Overlay:
         self.base = base
         self.records: dict[str, Record | None] = {}
         self.seeds: dict[str, bytes] = {}
-        self.rules: dict[object, object] = base.rules if isinstance(base, Overlay) else {}
-        self.rules_changed = False
+        self.rules: dict[object, object] = {}
+        self.rules_changed = False  # by the transaction under way
+        self._before: dict[str, Record | None] = {}  # what the transaction under way has written over
         self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
         self._index: dict[str, bool] = {}
         self._sorted: list[str] = []
@@ -71,22 +74,53 @@ class Overlay:
     def put(self, record: Record) -> None:
         """Write `record` under its key, in place of what stands there."""
         key = record.key
+        if key not in self._before:
+            self._before[key] = self.find(key)
         self.records[key] = self._seen[key] = record
-        self._stale.append(key)
         if record.is_rule:
             self.rules_changed = True
 
     def delete(self, key: str) -> None:
         """Remove the record under `key`, if any."""
+        if key not in self._before:
+            self._before[key] = self.find(key)
         self.records[key] = self._seen[key] = None
-        self._stale.append(key)
+
+    def begin(self) -> None:
+        """Note from here on what is changed."""
+        self._before = {}
+        self.rules_changed = False
+
+    def rollback(self) -> None:
+        """Take back what was changed since `begin`."""
+        for key, record in self._before.items():
+            self._seen[key] = record
+            if key in self.seeds:
+                self.records[key] = record
+            else:
+                del self.records[key]
+        self._stale.extend(self._before)
+        self.begin()
+
+    def accept(self, seed: bytes) -> None:
+        """Keep what was changed since `begin`; its rows are blinded from `seed` (32 bytes)."""
+        self.seeds.update(dict.fromkeys(self._before, seed))
+        self._stale.extend(self._before)
+        if self.rules_changed:
+            self.rules.clear()
+        self.begin()
+
+    def created(self) -> Iterator[str]:
+        """The keys of records that came since `begin` and did not stand before."""
+        return (key for key, before in self._before.items() if before is None and self.records[key] is not None)
 
     def index_changes(self) -> dict[str, bool]:
         """The index rows that come (True) and go (False) with the changes, against the base."""
         indexed = self._indexed
-        stale, self._stale = self._stale, []
+        stale = (*self._stale, *self._before)
+        self._stale = []
         for key in stale:
-            record = self.records[key]
+            record = self._seen[key]
             before = indexed[key] if key in indexed else self.base.find(key)
             if before is record:
                 continue
@@ -132,12 +166,3 @@ class Overlay:
 
     def has_room(self, key: str) -> bool:
         return self.base.has_room(key)
-
-    def absorb(self, other: "Overlay", seed: bytes) -> None:
-        """Take over the changes of an accepted transaction, whose rows are blinded from `seed` (32 bytes)."""
-        self.records.update(other.records)
-        self._seen.update(other.records)
-        self._stale.extend(other.records)
-        if other.rules_changed:
-            self.rules.clear()
-        self.seeds.update(dict.fromkeys(other.records, seed))

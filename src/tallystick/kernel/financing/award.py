@@ -31,7 +31,7 @@ from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
 
 AWARDED = EventKind(
-    "financing.awarded", "{client} awards {record} to {funder}, ranked {place} of {quotes}; the cost is {cost}."
+    "financing.awarded", "{client} awards {record} to {funder}, ranked {place} of {quotes}; it costs {cost} {currency}."
 )
 
 

@@ -21,13 +21,16 @@ from tallystick.kernel.financing.lifecycle import (
 from tallystick.kernel.financing.records import Financing, FinancingState, NonReveal, QuoteState, Verdict
 from tallystick.kernel.financing.settlement import check_passable, complete, open_dispute
 from tallystick.kernel.governance.policies import policies
-from tallystick.kernel.membership.business import on_suspended
+from tallystick.kernel.membership.business import on_succeeded, on_suspended, rename
+from tallystick.kernel.reviews.subjects import close_review
 from tallystick.wire.errors import InvariantViolation
 
 REVEAL_OPENED = EventKind("financing.reveal_opened", "The {quotes} sealed quotes of {record} open until {reveal_by}.")
 NOT_REVEALED = EventKind(
     "financing.not_revealed", "{funder} left its sealed quote for {record} unrevealed, as {count} times in all."
 )
+PARTIES_ARE_ONE = "parties_are_one"
+
 LAPSED = EventKind("financing.lapsed", "The remaining quotes for {record} lapsed; it stays unsettled.")
 
 
@@ -116,18 +119,39 @@ def suspend(step: Step, record: Record, member: str) -> Iterator[Event]:
         else:
             yield from end(step, financing, FinancingState.WITHDRAWN, "party_suspended")
         return
-    quote = financing.quote_of(member)
+    yield from _without_quote_of(step, financing, member, "party_suspended")
+
+
+def _without_quote_of(step: Step, financing: Financing, funder: str, reason: str) -> Iterator[Event]:
+    """Take the funder's quote out, if it made one; a financing that has no other one left ends."""
+    quote = financing.quote_of(funder)
     if quote is None:
         return
     if quote.state is QuoteState.AWARDED:
-        yield from drop_award(step, financing, "party_suspended")
+        yield from drop_award(step, financing, reason)
         return
     quotes = tuple(replace(one, state=QuoteState.OUT) if one.id == quote.id else one for one in financing.quotes)
     financing = replace(financing, quotes=quotes)
     if financing.state is FinancingState.QUOTED and not open_quotes(step, financing):
-        yield from end(step, financing, FinancingState.NO_QUOTES, "party_suspended")
+        yield from end(step, financing, FinancingState.NO_QUOTES, reason)
     else:
         step.put(financing)
 
 
+def pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """The successor asks or quotes in the member's place; where it would finance itself, quote or financing ends."""
+    yield from rename(step, record, member, successor)
+    financing = step.get(Financing, record.id)
+    if financing.funder == financing.client and financing.is_bound:
+        if financing.state is FinancingState.UNDER_REVIEW:
+            if financing.review is not None:
+                yield from close_review(step, financing.review)
+            yield from end(step, financing, FinancingState.EXPIRED, PARTIES_ARE_ONE)
+        else:
+            yield from fail_settlement(step, financing, PARTIES_ARE_ONE)
+    elif not financing.is_bound and financing.deadline is not None:
+        yield from _without_quote_of(step, financing, financing.client, PARTIES_ARE_ONE)
+
+
 on_suspended("financing", suspend)
+on_succeeded("financing", pass_to_successor)

@@ -24,7 +24,7 @@ from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.law.facts import IssueFacts
 from tallystick.kernel.law.judge import judge_issue, judge_validity
 from tallystick.kernel.law.records import Judgement
-from tallystick.kernel.membership.business import on_suspended
+from tallystick.kernel.membership.business import on_succeeded, on_suspended, rename
 from tallystick.kernel.membership.limits import check_debtor_limit, draw
 from tallystick.kernel.membership.records import Permitted, Role
 from tallystick.kernel.membership.rules import check_party, check_permission
@@ -333,6 +333,17 @@ def _requester_suspended(step: Step, record: Record, member: str) -> Iterator[Ev
         yield from _withdraw(step, record, "suspended")
 
 
+def _pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """The successor holds or owes in the member's place; a request between the two ends, as nobody owes itself."""
+    asked = record if isinstance(record, Receivable) and record.state in PENDING_STATES else None
+    if asked is None or {asked.debtor, asked.creditor} != {member, successor}:
+        yield from rename(step, record, member, successor)
+        return
+    if asked.review is not None:
+        yield from close_review(step, asked.review)
+    yield from _withdraw(step, asked, "parties_are_one")
+
+
 class _IssueReview:
     """The auditor's processing review of a receivable (开单处理审核)."""
 
@@ -408,3 +419,4 @@ class _IssueReview:
 
 register("receivable", _IssueReview())
 on_suspended("receivable", _requester_suspended)
+on_succeeded("receivable", _pass_to_successor)

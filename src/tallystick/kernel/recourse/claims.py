@@ -12,6 +12,7 @@ from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.membership.business import on_succeeded, rename
 from tallystick.kernel.membership.limits import undraw
 from tallystick.kernel.membership.rules import present_party
 from tallystick.kernel.receivables.parcels import (
@@ -69,7 +70,7 @@ class ClaimRecourse(Operation, tag="recourse.claim"):
         parcel = _own_unpaid(step, receivable, self.parcel)
         if isinstance(parcel, Refusal):
             return parcel
-        hop = answering_hop(step, parcel.origin)
+        hop = _answering(step, parcel)
         if hop is None or not hop.recourse:
             return refuse(Status.NO_RECOURSE, receivable=receivable.id, hop="none" if hop is None else hop.id)
         if not answers_for(hop, parcel.interval):
@@ -97,7 +98,7 @@ class ClaimRecourse(Operation, tag="recourse.claim"):
     def apply(self, step: Step) -> Iterator[Event]:
         receivable = step.get(Receivable, self.receivable)
         parcel = find_parcel(step, receivable, self.parcel)
-        hop = None if parcel is None else answering_hop(step, parcel.origin)
+        hop = None if parcel is None else _answering(step, parcel)
         if parcel is None or hop is None:
             raise InvariantViolation(f"nobody answers for units of {receivable.id}")
         claim = Recourse(
@@ -126,6 +127,14 @@ class ClaimRecourse(Operation, tag="recourse.claim"):
             receivable=receivable.id,
             pay_by=claim.pay_by,
         )
+
+
+def _answering(step: Step, parcel: Parcel) -> Transfer | None:
+    """The hop that answers to a parcel's holder; those on which a succession put the holder itself are passed over."""
+    hop = answering_hop(step, parcel.origin)
+    while hop is not None and present_party(step, hop.sender) == parcel.holder:
+        hop = answering_hop(step, hop.prior)
+    return hop
 
 
 def claims_of(step: Step, receivable_id: str) -> Iterator[Recourse]:
@@ -344,3 +353,14 @@ class WriteOff(Operation, tag="receivable.write_off"):
         if over:
             yield announce_end(changed, (step.actor,))
             yield from wind_up(step, changed)
+
+
+def _pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """The successor claims, or is liable, in the member's place; a claim between the two has lost its object."""
+    if isinstance(record, Recourse) and {record.claimant, record.liable} == {member, successor}:
+        yield settle(step, record)
+    else:
+        yield from rename(step, record, member, successor)
+
+
+on_succeeded("recourse", _pass_to_successor)

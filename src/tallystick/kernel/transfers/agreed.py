@@ -20,7 +20,7 @@ from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.law.facts import TransferFacts
 from tallystick.kernel.law.judge import judge_transfer
 from tallystick.kernel.law.records import Judgement
-from tallystick.kernel.membership.business import on_suspended
+from tallystick.kernel.membership.business import on_succeeded, on_suspended, rename
 from tallystick.kernel.membership.records import Permitted, Role
 from tallystick.kernel.membership.rules import check_party, check_permission
 from tallystick.kernel.receivables import parcels
@@ -357,6 +357,16 @@ def _sender_suspended(step: Step, record: Record, member: str) -> Iterator[Event
         yield from _withdraw(step, record, "suspended")
 
 
+def _pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+    """The successor takes the member's side; a transfer of which it has the other side too ends: nothing would pass."""
+    if not isinstance(record, Transfer) or {record.sender, record.receiver} != {member, successor}:
+        yield from rename(step, record, member, successor)
+        return
+    if record.review is not None:
+        yield from close_review(step, record.review)
+    yield from _withdraw(step, record, "parties_are_one")
+
+
 class _TransferReview:
     """The auditor's processing review of a transfer (转单处理审核)."""
 
@@ -398,3 +408,4 @@ class _TransferReview:
 
 register("transfer", _TransferReview())
 on_suspended("transfer", _sender_suspended)
+on_succeeded("transfer", _pass_to_successor)
