@@ -127,9 +127,9 @@ def _counts(stage: Stage) -> tuple[int, int, int]:
 
 
 def _law(judged: list[Judged]) -> RenderableType:
-    rows = table("judged on", "pack", "outcome", "rule", "clause", keep=("judged on", "pack", "outcome", "rule"))
+    rows = table("judged on", "pack", "outcome", keep=("judged on", "pack"))
     for one in judged:
-        rows.add_row(str(one.on), one.pack, one.outcome, one.rule, one.clause)
+        rows.add_row(str(one.on), one.pack, f"{one.outcome}\n{one.rule}: {one.clause}")
     return rows
 
 
