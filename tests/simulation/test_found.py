@@ -1,7 +1,5 @@
 """What the simulation found once, each as a scenario of its own."""
 
-import pytest
-
 from tallystick.kernel.accounts.deposits import Deposit, ReverseDeposit
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.records import Balance
@@ -105,6 +103,16 @@ def test_a_debt_that_passes_to_a_successor_with_money_is_paid() -> None:
     town.pass_time(int(town.find(Receivable, receivable).pay_at) - int(town.now))
     assert town.find(Receivable, receivable).state is ReceivableState.VALID
     _succeed(town, "debtor", "third")
+    town.pass_time(1)
+    assert town.find(Receivable, receivable).state is ReceivableState.REDEEMED
+
+
+def test_a_debt_is_paid_when_its_debtor_succeeds_a_member_with_money() -> None:
+    town = SmallTown()
+    town.deposit(town.open_account("third"), 100, "third")
+    receivable = town.issue(10, "first")
+    town.pass_time(int(town.find(Receivable, receivable).pay_at) - int(town.now))
+    _succeed(town, "third", "debtor")
     town.pass_time(1)
     assert town.find(Receivable, receivable).state is ReceivableState.REDEEMED
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import inspect
 
+from tallystick.kernel import machine
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.operation import Operation, Signers
@@ -18,6 +19,7 @@ from tallystick.kernel.membership.records import Member, Role
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import MAX_UNITS, Rate, Units
 from tallystick.wire.instants import DAY_MS, LAST_MS, Instant
+from tallystick.wire.ids import is_record_id
 from tests.support.members import key_of, lei, public
 from tests.support.world import World
 
@@ -45,7 +47,7 @@ class Maker:
         self.ids = {}
         rows = self.world.state.rows.values()
         for row in rows:
-            if "_" in row.id[:4]:
+            if is_record_id(row.id):
                 self.ids.setdefault(row.id[:3], []).append(row.id)
         for receivable in (row for row in rows if isinstance(row, Receivable)):
             self.ids.setdefault("frz", []).extend(freeze.id for freeze in receivable.freezes)
@@ -54,6 +56,17 @@ class Maker:
                 self.ids.setdefault("qte", []).append(quote.id)
             for freeze in getattr(financing, "freezes", ()):
                 self.ids.setdefault("frz", []).append(freeze.id)
+
+    def likely(self, kind: type[Operation], tries: int) -> Operation:
+        """One of `kind` that would be accepted now, if so many tries give one."""
+        for _ in range(tries):
+            made = self.operation(kind)
+            signers = self.signers(made)
+            step = Step(self.world.chain, self.world.block(), Overlay(self.world.state), 0, (signers[0], "dry"), signers)
+            step.begin(0)
+            if (machine._entitled(step, made, set()) or made.check(step)) is None:
+                break
+        return made
 
     def operation(self, kind: type[Operation]) -> Operation:
         """One operation of `kind`."""
@@ -139,7 +152,7 @@ class Maker:
         rng = self.rng
         pattern = kind.pattern or ""
         if pattern.startswith("\\A[a-z]{3}_"):
-            return rng.choice(self.ids[rng.choice(list(self.ids))])
+            return rng.choice(rng.choice([ids for ids in self.ids.values() if ids]))
         if pattern[2:3].isalpha() and pattern[2:6].endswith("_"):
             prefix = pattern[2:5]
             known = self.ids.get(prefix, [])

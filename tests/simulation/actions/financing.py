@@ -55,7 +55,9 @@ def request_financing(town: Town) -> Proposal | None:
     closes = min(town.now.plus(rng.choice((6 * HOUR_MS, DAY_MS, 3 * DAY_MS))), row.cutoff_at)
     invited = sorted(town.role_holders(Role.FUNDER))[:2] if rng.random() < 0.3 else []
     units = (
-        parcel.interval.length if not row.splittable or rng.random() < 0.5 else rng.randint(1, int(parcel.interval.length))
+        parcel.interval.length
+        if not row.splittable or rng.random() < 0.5
+        else rng.randint(1, int(parcel.interval.length))
     )
     asked = RequestFinancing(
         receivable=row.id,

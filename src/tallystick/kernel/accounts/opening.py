@@ -113,14 +113,13 @@ class AccountReview:
         mine = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
         entry = OpenAccount(custodian=account.custodian, account=account.id)
         step.put(replace(mine, accounts=(*mine.accounts, entry)))
-        owes = next(iter(step.index_range(f"unpaid/{account.owner}/{account.currency}/")), None) is not None
         step.put(
             Balance(
                 id=account.ledger_account,
                 custodian=account.custodian,
                 currency=account.currency,
                 owner=account.owner,
-                owes=owes,
+                owes=_owes(step, account.owner, account.currency),
             )
         )
         step.put(begin_paying_out(step, opened))
@@ -136,6 +135,11 @@ class AccountReview:
         account = step.get(Account, review.subject)
         step.put(replace(account, state=state))
         yield NOT_OPENED(account.id, _told(account), currency=account.currency, reason=reason)
+
+
+def _owes(step: Step, member: str, currency: str) -> bool:
+    """Whether a receivable of the member fell due and waits for money."""
+    return next(iter(step.index_range(f"unpaid/{member}/{currency}/")), None) is not None
 
 
 register("account", AccountReview())
@@ -155,7 +159,10 @@ def pass_account(step: Step, record: Record, member: str, successor: str) -> Ite
         book_id = f"{successor}/{record.currency}"
         theirs = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
         step.put(replace(theirs, accounts=(*theirs.accounts, entry)))
-        step.put(replace(step.get(Balance, record.ledger_account), owner=successor))
+        held = step.get(Balance, record.ledger_account)
+        passed = replace(held, owner=successor, owes=held.owes or _owes(step, successor, record.currency))
+        # To a successor that owes, the money that comes with the account is a funding like any other.
+        step.put(book.with_retry(passed, step.now) if passed.owes and passed.units else passed)
     yield PASSED(record.id, (member, successor, record.custodian), member=member, successor=successor)
 
 

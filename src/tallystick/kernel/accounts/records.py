@@ -79,7 +79,7 @@ class Balance(Record):
 
     `available/<account>` is an account's money. Every other name goes on with custodian and currency: `bank/..` and
     `claim/../<member>` are assets; `suspense/..`, `earmark/../<receivable>`, `hold/../<purpose>[/<member>]` (and, with
-    plans, `escrow/..`, `transit/..`, `fees/..`) are liabilities. `bank/..` also keeps the sum of its custodian's claims.
+    plans, `escrow/..`, `transit/..`, `fees/..`) are liabilities. `bank/..` also knows the sum of the claims.
     """
 
     table = "balance"

@@ -18,7 +18,15 @@ from tallystick.kernel.financing.lifecycle import (
     open_quotes,
     parties_of,
 )
-from tallystick.kernel.financing.records import Financing, FinancingState, NonReveal, QuoteState, Verdict
+from tallystick.kernel.financing.records import (
+    BINDING,
+    Financing,
+    FinancingState,
+    NonReveal,
+    Quote,
+    QuoteState,
+    Verdict,
+)
 from tallystick.kernel.financing.settlement import check_passable, complete, open_dispute
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.business import on_succeeded, on_suspended, rename
@@ -29,9 +37,9 @@ REVEAL_OPENED = EventKind("financing.reveal_opened", "The {quotes} sealed quotes
 NOT_REVEALED = EventKind(
     "financing.not_revealed", "{funder} left its sealed quote for {record} unrevealed, as {count} times in all."
 )
-PARTIES_ARE_ONE = "parties_are_one"
-
 LAPSED = EventKind("financing.lapsed", "The remaining quotes for {record} lapsed; it stays unsettled.")
+
+PARTIES_ARE_ONE = "parties_are_one"
 
 
 def pass_deadline(step: Step, record: Record) -> Iterator[Event]:
@@ -113,13 +121,18 @@ def suspend(step: Step, record: Record, member: str) -> Iterator[Event]:
     if financing.is_bound or financing.deadline is None:
         return
     if member == financing.client:
-        if financing.state is FinancingState.SETTLEMENT_FAILED:
-            step.put(replace(financing, deadline=None))
-            yield LAPSED(financing.id, parties_of(financing))
-        else:
-            yield from end(step, financing, FinancingState.WITHDRAWN, "party_suspended")
+        yield from _without_client(step, financing, "party_suspended")
         return
     yield from _without_quote_of(step, financing, member, "party_suspended")
+
+
+def _without_client(step: Step, financing: Financing, reason: str) -> Iterator[Event]:
+    """End what the client asked for and nobody is bound by."""
+    if financing.state is FinancingState.SETTLEMENT_FAILED:
+        step.put(replace(financing, deadline=None))
+        yield LAPSED(financing.id, parties_of(financing))
+    else:
+        yield from end(step, financing, FinancingState.WITHDRAWN, reason)
 
 
 def _without_quote_of(step: Step, financing: Financing, funder: str, reason: str) -> Iterator[Event]:
@@ -139,18 +152,54 @@ def _without_quote_of(step: Step, financing: Financing, funder: str, reason: str
 
 
 def pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
-    """The successor asks or quotes in the member's place; where it would finance itself, quote or financing ends."""
+    """The successor stands in the member's place; what would finance itself, or its own debt, ends."""
+    if not isinstance(record, Financing):
+        raise InvariantViolation(f"{record.key} is no financing")
     yield from rename(step, record, member, successor)
     financing = step.get(Financing, record.id)
-    if financing.funder == financing.client and financing.is_bound:
-        if financing.state is FinancingState.UNDER_REVIEW:
-            if financing.review is not None:
-                yield from close_review(step, financing.review)
-            yield from end(step, financing, FinancingState.EXPIRED, PARTIES_ARE_ONE)
-        else:
-            yield from fail_settlement(step, financing, PARTIES_ARE_ONE)
-    elif not financing.is_bound and financing.deadline is not None:
-        yield from _without_quote_of(step, financing, financing.client, PARTIES_ARE_ONE)
+    if not financing.is_live:
+        return
+    financing = replace(financing, quotes=_quotes_left(record, financing, member))
+    step.put(financing)
+    if financing.is_bound:
+        yield from _end_bound(step, financing)
+    elif financing.client == financing.debtor:
+        yield from _without_client(step, financing, PARTIES_ARE_ONE)
+    elif financing.pledges and financing.funder in (financing.client, financing.debtor):
+        yield from drop_award(step, financing, PARTIES_ARE_ONE)
+    elif financing.state is FinancingState.QUOTED and not open_quotes(step, financing):
+        yield from end(step, financing, FinancingState.NO_QUOTES, PARTIES_ARE_ONE)
+
+
+def _quotes_left(before: Financing, after: Financing, member: str) -> tuple[Quote, ...]:
+    """The quotes after a succession, in which a funder has one quote at most that binds it.
+
+    Out are quotes of the client and of the debtor, the sealed one of `member`, whose seal names it (no other can open
+    it), and of two quotes of one funder the one that is not awarded, else that of `member`.
+    """
+    awarded = {quote.funder for quote in after.quotes if quote.state is QuoteState.AWARDED}
+    others = {quote.funder for quote in before.quotes if quote.state in BINDING and quote.funder != member}
+    barred = {after.client, after.debtor, *awarded}
+    left = []
+    for was, quote in zip(before.quotes, after.quotes, strict=True):
+        stands = quote.state in (QuoteState.SEALED, QuoteState.OPEN)
+        gone = was.funder == member and (quote.state is QuoteState.SEALED or quote.funder in others)
+        left.append(replace(quote, state=QuoteState.OUT) if stands and (gone or quote.funder in barred) else quote)
+    return tuple(left)
+
+
+def _end_bound(step: Step, financing: Financing) -> Iterator[Event]:
+    """End a signed contract by which one would pay oneself, or buy its own debt and has not said that it paid."""
+    is_paid = financing.state in (FinancingState.PAID, FinancingState.DISPUTED)
+    own_debt = financing.funder == financing.debtor and not is_paid
+    if financing.funder != financing.client and not own_debt:
+        return
+    if financing.state is FinancingState.UNDER_REVIEW:
+        if financing.review is not None:
+            yield from close_review(step, financing.review)
+        yield from end(step, financing, FinancingState.EXPIRED, PARTIES_ARE_ONE)
+    else:
+        yield from fail_settlement(step, financing, PARTIES_ARE_ONE)
 
 
 on_suspended("financing", suspend)

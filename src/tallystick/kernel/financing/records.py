@@ -99,6 +99,9 @@ class QuoteState(Enum):
     FAILED = "failed"
 
 
+BINDING = (QuoteState.SEALED, QuoteState.OPEN, QuoteState.AWARDED)
+
+
 class QuoteTerms(Terms):
     """A funder's price with what else it promises. It binds the funder until `valid_until`."""
 
@@ -270,8 +273,9 @@ class Financing(Record):
         return any(each.funder == self.funder and each.scrutiny is not None for each in self.evaluations)
 
     def quote_of(self, funder: str) -> Quote | None:
-        """The quote that `funder` made."""
-        return next((quote for quote in self.quotes if quote.funder == funder), None)
+        """The quote of `funder`; of two that a succession gave it, the one that binds it."""
+        mine = [quote for quote in self.quotes if quote.funder == funder]
+        return next((quote for quote in mine if quote.state in BINDING), mine[0] if mine else None)
 
     def due(self) -> tuple[tuple[Queue, Instant], ...]:
         wanted: list[tuple[Queue, Instant]] = []
@@ -287,8 +291,8 @@ class Financing(Record):
         uncancelled = tuple(one.funder for one in self.registrations if one.failed and one.cancelled is None)
         if not self.is_live:
             return tuple(dict.fromkeys(uncancelled))
-        binding = (QuoteState.SEALED, QuoteState.OPEN, QuoteState.AWARDED)
-        named = [self.client, *uncancelled, *(quote.funder for quote in self.quotes if quote.state in binding)]
+        binding = (quote.funder for quote in self.quotes if quote.state in BINDING)
+        named = [self.client, self.debtor, *uncancelled, *binding]
         if self.contract is not None and self.contract.arbitrator is not None:
             named.append(self.contract.arbitrator)
         return tuple(dict.fromkeys(named))

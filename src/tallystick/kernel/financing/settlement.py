@@ -257,11 +257,15 @@ def _stands_registered(step: Step, financing: Financing) -> bool:
 
 
 def complete(step: Step, financing: Financing) -> Iterator[Event]:
-    """The parcel, and money that came for it in between, go to the funder by an ordinary transfer record."""
+    """The parcel, and money that came for it in between, go to the funder by an ordinary transfer record.
+
+    A funder that a succession made the debtor after it had paid gets its own debt, as set-off.
+    """
     payment = financing.payment
     if payment is None:
         raise InvariantViolation(f"{financing.id} completes without a payment")
     terms = awarded_terms(financing)
+    sets_off = financing.funder == financing.debtor
     for interval in held_units(step, financing):
         receivable = step.get(Receivable, financing.receivable)
         parcel = parcel_around(step, receivable, interval)
@@ -273,8 +277,8 @@ def complete(step: Step, financing: Financing) -> Iterator[Event]:
             parcel,
             interval,
             financing.funder,
-            TransferKind.FINANCING,
-            terms.with_recourse,
+            TransferKind.SET_OFF if sets_off else TransferKind.FINANCING,
+            terms.with_recourse and not sets_off,
             by=financing.id,
             consideration=payment.price.net,
             judged=financing.judged,
@@ -378,7 +382,8 @@ class RuleOnFinancing(Operation, tag="financing.rule"):
     """Rule on a disputed payment: the parcel passes to the funder, or is unlocked against a receipt of return.
 
     Signed by the arbitrator that the contract names. `returned` is the bank's paper on the money's return, or that none
-    ever came. Without a ruling in time the outcome is the one that the contract states.
+    ever came. Without a ruling in time, or where a succession made the arbitrator a party, the outcome is the one that
+    the contract states.
     """
 
     financing: FinancingId
@@ -400,6 +405,8 @@ class RuleOnFinancing(Operation, tag="financing.rule"):
         refusal = check_window(step, financing, FinancingState.DISPUTED)
         if refusal is not None:
             return refusal
+        if arbitrator_of(financing) in (financing.client, financing.funder, financing.debtor):
+            return refuse(Status.MUST_RECUSE, organisation=arbitrator_of(financing))
         if (self.verdict is Verdict.UNLOCK) is (self.returned is None):
             return refuse(Status.BAD_VALUE, field="returned", verdict=self.verdict.value)
         return check_passable(step, financing) if self.verdict is Verdict.HAND_ON else None

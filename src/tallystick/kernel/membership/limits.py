@@ -195,6 +195,17 @@ class SetLimit(Operation, tag="limit.set"):
         )
 
 
+def check_debts_fit(step: Step, member: str, successor: str) -> Refusal | None:
+    """Whether what is out on both of them is an amount in every currency; or amount_overflow."""
+    for row in step.index_range(f"live/{member}/credit/"):
+        credit = step.at(row.split("/", 2)[2])
+        if isinstance(credit, DebtorCredit):
+            currency = credit.id.partition(".")[2]
+            if not fits(credit.outstanding, credit_of(step, successor, currency).outstanding):
+                return refuse(Status.AMOUNT_OVERFLOW, debtor=successor, currency=currency)
+    return None
+
+
 def _pass_on(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
     """What was out on a succeeded debtor is out on its successor, whose own limits hold."""
     if not isinstance(record, DebtorCredit):

@@ -24,6 +24,7 @@ from tallystick.kernel.membership.entitlements import (
     with_roles,
     with_state,
 )
+from tallystick.kernel.membership.limits import check_debts_fit
 from tallystick.kernel.membership.records import Member, MemberState, Permission, Role
 from tallystick.kernel.membership.rules import acting_as
 from tallystick.wire.status import Status
@@ -184,7 +185,9 @@ class SucceedMember(Operation, tag="member.succeed"):
         )
         if refusal is not None:
             return refusal
-        return check_still_met(step, self.member, _held_roles(step.get(Member, self.member)))
+        return check_still_met(step, self.member, _held_roles(step.get(Member, self.member))) or check_debts_fit(
+            step, self.member, self.successor
+        )
 
     def apply(self, step: Step) -> Iterator[Event]:
         member = _gone(step, step.get(Member, self.member), MemberState.SUCCEEDED)

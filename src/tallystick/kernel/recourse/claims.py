@@ -70,6 +70,8 @@ class ClaimRecourse(Operation, tag="recourse.claim"):
         parcel = _own_unpaid(step, receivable, self.parcel)
         if isinstance(parcel, Refusal):
             return parcel
+        if parcel.holder == receivable.debtor:
+            return refuse(Status.SAME_PARTY, debtor=receivable.debtor)  # nobody answers to it for its own default
         hop = _answering(step, parcel)
         if hop is None or not hop.recourse:
             return refuse(Status.NO_RECOURSE, receivable=receivable.id, hop="none" if hop is None else hop.id)
@@ -162,8 +164,8 @@ def _own_unpaid(step: Step, receivable: Receivable, interval: Interval) -> Parce
 
 
 def unpaid_parts(step: Step, receivable: Receivable, claim: Recourse) -> list[tuple[Parcel, Interval]]:
-    """What of a claim's units its claimant still holds unpaid."""
-    if not receivable.is_owed:
+    """What of a claim's units its claimant still holds unpaid; nothing, where it has become the debtor itself."""
+    if not receivable.is_owed or claim.claimant == receivable.debtor:
         return []
     return [
         (

@@ -10,7 +10,7 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.recourse.records import Recourse, RecourseState
 
 SETTLED = EventKind(
-    "recourse.settled", "Recourse {record} ended: its units of receivable {receivable} are owed no more."
+    "recourse.settled", "Recourse {record} on receivable {receivable} ended: nothing is left to be claimed by it."
 )
 
 

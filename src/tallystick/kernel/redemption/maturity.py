@@ -15,7 +15,7 @@ from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import Shortfall, policies
-from tallystick.kernel.membership.business import on_insolvent, on_succeeded, rename
+from tallystick.kernel.membership.business import SUCCEEDED_IN, on_insolvent, on_succeeded
 from tallystick.kernel.membership.rules import is_insolvent
 from tallystick.kernel.receivables.parcels import live_parcels
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
@@ -172,8 +172,13 @@ def fall_due(step: Step, record: Record, member: str) -> Iterator[Event]:
 
 
 def _pass_redemption(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
-    yield from rename(step, record, member, successor)
-    if isinstance(record, Redemption) and record.debtor == member and record.unpaid:
+    """The successor owes, and is held for, in the member's place; a custodian's books keep its name."""
+    if not isinstance(record, Redemption):
+        raise InvariantViolation(f"{record.key} is no redemption")
+    held = tuple(replace(share, holder=successor) if share.holder == member else share for share in record.held)
+    step.put(replace(record, debtor=successor if record.debtor == member else record.debtor, held=held))
+    yield SUCCEEDED_IN(record.id, (member, successor), member=member, successor=successor)
+    if record.debtor == member and record.unpaid:
         _await_funding(step, successor, record.currency)
         for account in book.open_accounts(step, successor, record.currency):
             # What the successor has already is a funding of the debt that it takes over.

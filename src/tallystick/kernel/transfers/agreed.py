@@ -179,15 +179,18 @@ def _judge(step: Step, receivable: Receivable, holder: str, receiver: str, hop: 
 def _check_passable(step: Step, transfer: Transfer) -> Refusal | None:
     """Whether the locked units may still pass.
 
-    Order: party_suspended, wrong_state, invoice_flagged, past_cutoff, frozen.
+    Order: party_suspended, wrong_state, invoice_flagged, past_cutoff, set_off_only, frozen.
     """
     receivable = step.get(Receivable, transfer.receivable)
-    return (
-        check_party(step, transfer.sender)
-        or check_party(step, transfer.receiver)
-        or check_negotiable(step, receivable)
-        or check_not_frozen(step, receivable, transfer.interval)
+    refusal = (
+        check_party(step, transfer.sender) or check_party(step, transfer.receiver) or check_negotiable(step, receivable)
     )
+    if refusal is not None:
+        return refusal
+    if transfer.receiver == receivable.debtor and transfer.kind is not TransferKind.SET_OFF:
+        # Since the offer a succession has made the receiver the debtor.
+        return refuse(Status.SET_OFF_ONLY, debtor=receivable.debtor)
+    return check_not_frozen(step, receivable, transfer.interval)
 
 
 def _parties(transfer: Transfer) -> tuple[str, str]:
