@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from tallystick.kernel.governance.operations import CloseChain
 from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.simulation.actions import financing, governance, membership, money, receivables  # noqa: F401 (they register)
-from tests.simulation.actions.proposals import ACTIONS, Proposal
+from tests.simulation.actions.membership import new_key
+from tests.simulation.actions.proposals import ACTIONS, Proposal, governors
 from tests.simulation.founding import found_town
 from tests.simulation.hostile import SPOILS, spoiled
 from tests.simulation.town import Town
@@ -123,9 +124,6 @@ def _close(town: Town) -> None:
     for _ in range(5):
         town.block(1, [])
     town.sweep()
-    from tests.simulation.actions.membership import new_key
-    from tests.simulation.actions.proposals import governors
-
     signers = governors(town)
     if signers is None:
         return

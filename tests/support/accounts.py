@@ -77,12 +77,19 @@ def in_hold(world: World, custodian: str, purpose: str, currency: str = "CNY") -
 
 
 def check_books(world: World) -> None:
-    """No balance is negative, and for each custodian and currency the assets equal what is owed to members."""
+    """No balance is negative, and for each custodian and currency the assets equal what is owed to members.
+
+    The sum of the claims stands beside the bank mirror.
+    """
     sums: dict[tuple[str, str], int] = {}
+    claims: dict[tuple[str, str], int] = {}
     for row in world.state.rows.values():
         if isinstance(row, Balance):
             assert row.units >= 0, row.id
             sign = 1 if row.id.startswith(ASSETS) else -1
             key = (row.custodian, row.currency)
             sums[key] = sums.get(key, 0) + sign * int(row.units)
+            claimed = int(row.units) if row.id.startswith("claim/") else -int(row.claimed)
+            claims[key] = claims.get(key, 0) + claimed
     assert not any(sums.values()), sums
+    assert not any(claims.values()), claims

@@ -200,6 +200,20 @@ def test_booking(bench: Bench) -> None:
     world.do(plain, by=bench.bank, expect=Status.AMOUNT_OVERFLOW, vector="deposit.book/amount_overflow")
 
 
+def test_what_members_owe_after_reversals_takes_room_in_the_books(bench: Bench) -> None:
+    world = bench.world
+    deposit = funded(world, bench.account, MAX_UNITS)
+    spend = TransferFunds(
+        source=bench.account, target=bench.payee_account, currency="CNY", units=Units(MAX_UNITS), subject="goods"
+    )
+    world.do(spend, by=bench.payer)
+    world.do(reversal(deposit, MAX_UNITS), by=bench.bank)
+    assert (bench.mirror, bench.claim) == (0, MAX_UNITS)
+    more = booking(world, bench.payee_account, 1)
+    world.do(more, by=bench.bank, expect=Status.AMOUNT_OVERFLOW, vector="deposit.book/amount_overflow_beside_a_claim")
+    check_books(world)
+
+
 def test_suspense_is_assigned_by_custodian_and_payer_together(bench: Bench) -> None:
     world = bench.world
     deposit = bench.in_suspense(90)

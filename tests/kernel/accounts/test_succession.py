@@ -1,14 +1,18 @@
 """What a succession does to accounts, holds, claims and a custodian's books."""
 
+import datetime
+
 from tallystick.kernel.accounts.deposits import BookDeposit, Deposit, ReverseDeposit
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.records import Account
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember
+from tallystick.kernel.receivables.freezes import FreezeParcel
 from tallystick.kernel.receivables.records import ReceivableState
 from tallystick.wire.amounts import Units
+from tallystick.wire.instants import DAY_MS
 from tests.support.accounts import booking, check_books, funded, held_for, money, opened, stands
-from tests.support.receivables import anchor
+from tests.support.receivables import anchor, transferred
 from tests.support.redemption import debt
 from tests.support.world import World
 
@@ -56,6 +60,27 @@ def test_money_held_for_a_member_passes_to_its_successor() -> None:
     opened(d.world, successor, d.bank)
     succeeded(d.world, d.maker, successor, d.trade.auditor)
     assert (held_for(d.world, d.maker), money(d.world, successor)) == (0, 400)
+    d.check()
+
+
+def test_what_is_held_in_the_books_of_a_custodian_that_holds_units_itself_stays_there() -> None:
+    d = debt(accounts=("supplier",))
+    t, world = d.trade, d.world
+    passing = d.row.parcels[1].interval
+    transferred(world, d.receivable, passing, 600, d.supplier, d.bank, t.auditor)
+    until_on = datetime.date(2026, 8, 31)
+    order = anchor("court_order")
+    frozen = FreezeParcel(receivable=d.receivable, interval=passing, until_on=until_on, authority_order=order)
+    world.do(frozen, by=t.auditor)
+    d.fund(1_000)
+    d.to_due_date()
+    assert d.held() == 600
+    successor = world.member("New bank", Role.CUSTODIAN)
+    succeeded(world, d.bank, successor, t.auditor)
+    assert d.redemption is not None
+    assert [(share.holder, share.custodian) for share in d.redemption.held] == [(successor, d.bank)]
+    world.wait(200 * DAY_MS)
+    assert (d.held(), held_for(world, successor)) == (0, 600)
     d.check()
 
 

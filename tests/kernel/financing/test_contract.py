@@ -52,7 +52,7 @@ def test_the_client_signs_and_then_the_funder() -> None:
     review = m.world.row(Review, row.review)
     assert (review.subject, review.parties) == (financing_id, (m.client, m.funder))
     assert review.handling == anchor("handling")
-    assert row.live_for() == (m.client, m.funder, m.arbitrator)
+    assert row.live_for() == (m.client, m.trade.buyer, m.funder, m.arbitrator)
     m.world.do(second, by=m.client, expect=Status.WRONG_STATE, vector="financing.sign_contract/wrong_state")
 
 

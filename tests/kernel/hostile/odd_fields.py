@@ -62,7 +62,9 @@ class Maker:
         for _ in range(tries):
             made = self.operation(kind)
             signers = self.signers(made)
-            step = Step(self.world.chain, self.world.block(), Overlay(self.world.state), 0, (signers[0], "dry"), signers)
+            step = Step(
+                self.world.chain, self.world.block(), Overlay(self.world.state), 0, (signers[0], "dry"), signers
+            )
             step.begin(0)
             if (machine._entitled(step, made, set()) or made.check(step)) is None:
                 break
@@ -214,11 +216,15 @@ class Maker:
         if name == "figures":
             names = ("months", "days", "layers", "small", "medium", "large", "medium_from", "large_from")
             more = ("closure_notice_days", "without_agreement", "over_reference")
-            return {one: self.rng.choice((0, 1, 30, 10**6, 2**53 - 1)) for one in (*names, *more) if self.rng.random() < 0.8}
+            return {
+                one: self.rng.choice((0, 1, 30, 10**6, 2**53 - 1)) for one in (*names, *more) if self.rng.random() < 0.8
+            }
         if name == "kinds":
             names = ("buyers", "sellers", "payer", "payee", "funder", "money", "custodian", "reference", "least_agreed")
             return {one: (self.rng.choice(("small", "cn-lpr-1y")),) for one in names if self.rng.random() < 0.4}
-        return {self.value(kind.key_type, name): self.value(kind.value_type, name) for _ in range(self.rng.randint(1, 2))}
+        return {
+            self.value(kind.key_type, name): self.value(kind.value_type, name) for _ in range(self.rng.randint(1, 2))
+        }
 
     def _custom(self, kind: inspect.CustomType) -> Any:
         rng = self.rng

@@ -19,7 +19,17 @@ from tests.support import financing as market_of
 from tests.support.accounts import applied, booking, check_books, funded, opened
 from tests.support.financing import Market, market
 from tests.support.members import apply_as, key_of, public
-from tests.support.receivables import accepted, anchor, confirmed, holdings, issued, offered, requested, span, transferred
+from tests.support.receivables import (
+    accepted,
+    anchor,
+    confirmed,
+    holdings,
+    issued,
+    offered,
+    requested,
+    span,
+    transferred,
+)
 from tests.support.world import World
 
 STEPS = 150
@@ -52,7 +62,9 @@ def scene(rng: random.Random) -> Scene:
     applied(world, t.second_auditor, m.custodian)
     apply_as(world, "Applicant", t.supplier)
     for at, stage in enumerate(("asked", "awarded", "signed", "approved", "registered")):
-        one = Market(t, m.rival, m.platform, m.arbitrator, m.custodian, issued(world, t.buyer, t.supplier, 100 + at, t.auditor))
+        one = Market(
+            t, m.rival, m.platform, m.arbitrator, m.custodian, issued(world, t.buyer, t.supplier, 100 + at, t.auditor)
+        )
         mode = rng.choice(list(Settlement))
         getattr(market_of, stage)(one, 50, settlement=mode)
     requested(world, t.buyer, t.supplier, 300)
@@ -95,7 +107,9 @@ def test_no_operation_faults_whatever_its_fields_say(seed: int) -> None:
         if not signers:
             continue
         introduced = {key for one in operations for key in one.introduced_keys()}
-        known = {public(key): key for key in (*world.keys.values(), *(key_of(f"fresh {n}") for n in range(maker.fresh + 1)))}
+        known = {
+            public(key): key for key in (*world.keys.values(), *(key_of(f"fresh {n}") for n in range(maker.fresh + 1)))
+        }
         extra = tuple(known[key] for key in sorted(introduced) if key in known)
         raw = world.sign(*operations, by=signers[0], also=tuple(sorted(signers[1:])), keys=extra)
         result = world.submit(raw)

@@ -32,7 +32,7 @@ from tallystick.kernel.membership.standing import (
 )
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import Panel, Review, ReviewResult, ReviewState
-from tallystick.wire.amounts import Units
+from tallystick.wire.amounts import MAX_UNITS, Units
 from tallystick.wire.ids import record_id
 from tallystick.wire.status import Status
 from tests.support.members import anchor, application, apply_as, approve, key_of, open_review_of, public
@@ -285,6 +285,15 @@ def test_who_cannot_succeed() -> None:
     operation = SucceedMember(member=governor, successor=client, order=order)
     world.do(operation, by=auditor, expect=Status.STILL_NEEDED, vector="member.succeed/still_needed")
     world.do(operation, by=client, expect=Status.ROLE_MISSING, vector="member.succeed/role_missing")
+
+
+def test_nobody_succeeds_to_more_debt_than_an_amount_can_say() -> None:
+    world, client, auditor = chain()
+    heir = world.member("Heir", Role.CLIENT)
+    for name in (client, heir):
+        world.put(DebtorCredit(id=f"{name}.CNY", outstanding=Units(MAX_UNITS // 2 + 1)))
+    operation = SucceedMember(member=client, successor=heir, order=anchor("court_order"))
+    world.do(operation, by=auditor, expect=Status.AMOUNT_OVERFLOW, vector="member.succeed/amount_overflow")
 
 
 def test_insolvency_is_found_once() -> None:

@@ -165,7 +165,7 @@ def _is_claim(name: str) -> bool:
 def _sum_claims(step: Step, custodian: str, currency: str, change: int) -> None:
     """Keep the sum of a custodian's claims beside its bank mirror, which stands wherever a claim does."""
     mirror = step.get(Balance, bank_mirror(custodian, currency))
-    step.put(msgspec.structs.replace(mirror, claimed=Units(int(mirror.claimed) + change)))
+    step.put(msgspec.structs.replace(mirror, claimed=Units(int(mirror.claimed) + change) or ZERO))
 
 
 def _put(step: Step, row: Balance, units: Units, *, grows: bool) -> None:
