@@ -4,7 +4,7 @@ A command line may end in a comment that says how it ends:
 
     tally receivable request ...      # rcv_9byg           it makes this record; other commands may name it from here on
     tally transfer request ...        # refused: over_available
-    tally node run &                  # goes on in the background until the guide ends
+    tally node run &                  # goes on in the background until `kill %1` or the guide's end
 
 Ids differ from ledger to ledger: the one in the comment stands for the first new id of its kind in what the command
 printed. Commands run in this process, but for those in the background and what is no `tally`.
@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +86,8 @@ class Reader:
         command = _INNER.sub(self._inner, self._with_ids(line.command))
         if line.in_background:
             self._start(command)
+        elif command == "kill %1":
+            self._stop()
         elif command.startswith("tally "):
             code, printed = _tally(shlex.split(command)[1:], as_json=True)
             self.outputs.append(printed)
@@ -127,6 +130,7 @@ class Reader:
         for process in self._background:
             process.terminate()
             process.wait(timeout=30)
+        self._background.clear()
 
 
 def _tally(words: list[str], *, as_json: bool) -> tuple[int, str]:
@@ -137,7 +141,7 @@ def _tally(words: list[str], *, as_json: bool) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def _environment(wanted: dict[str, str]):  # type: ignore[no-untyped-def]
+def _environment(wanted: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(wanted)
@@ -153,4 +157,3 @@ def known_commands() -> set[str]:
     text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
     names = re.findall(r"^## tally (.+)$", text, re.MULTILINE) + re.findall(r"^- `tally ([^`]+)`", text, re.MULTILINE)
     return set(names)
-

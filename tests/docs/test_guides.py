@@ -1,6 +1,7 @@
 """The guides for people: their commands run and end as they say, and what they name exists."""
 
 import datetime
+import pkgutil
 import re
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_a_page_states_the_policies_defaults(page: Path) -> None:
     defaults = Policies()
     for name, value in _POLICY.findall(page.read_text(encoding="utf-8")):
         assert getattr(defaults, name) == int(value), name
+
+
+def test_the_stops_of_a_transaction_are_where_the_page_says() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`(tallystick(?:\.\w+)+)`", text):
+        pkgutil.resolve_name(name)
+    for path in re.findall(r"`(src/[\w/.]+|tests/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), path
 
 
 def test_every_page_is_found_from_the_table_of_contents() -> None:

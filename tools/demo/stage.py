@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from tallystick.cli.output import grouped
+from tallystick.node.amounts import grouped
 from tallystick.kernel import machine
 from tallystick.kernel.calendar.days import start_of
 from tallystick.kernel.core.operation import Operation

@@ -12,7 +12,7 @@ def check(*, common: Common = NO_OPTIONS) -> None:
     """
     from tallystick.node.auditing import CHECKS, audit
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         results = []
         with progress(at.output, "checking", len(CHECKS)) as advance:
             for done in audit(at.session.engine):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from tallystick.cli.output import Exit, Output, grouped, local_time
+from tallystick.cli.output import Exit, Output, local_time
+from tallystick.node.amounts import grouped
 from tallystick.node.home import Home, find_home, read_secret_line
 
 if TYPE_CHECKING:
@@ -138,10 +139,12 @@ class Desk:
 
 
 @contextmanager
-def desk(common: Common) -> Iterator[Desk]:
-    """Open the ledger for one command and close it again."""
+def desk(common: Common, *, reading: bool = False) -> Iterator[Desk]:
+    """Open the ledger for one command and close it again. A command that only looks needs no passphrase."""
     from tallystick.node.session import open_home
 
     home = common.find_home()
-    with open_home(home.path, common.passphrases(home)) as session:
+    with open_home(home.path, common.passphrases(home), reading=reading) as session:
         yield Desk(session, common.output)
+        if reading and session.due_work_waits:
+            common.output.note("work is due that is not done yet: `tally node run` or the next transaction does it")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 USUAL_LIMIT = 200
 PAGE = 2_000
 WIDE = 110
-CURSOR_WIDTH, TIME_WIDTH, KIND_WIDTH = 8, 16, 24
+CURSOR_WIDTH, TIME_WIDTH, KIND_WIDTH = 10, 16, 24
 
 AfterOption = Annotated[str, Parameter(metavar="CURSOR", help="Only what came after, like 12/1/3.", show_default=False)]
 LimitOption = Annotated[int, Parameter(help="At most so many, the latest.")]
@@ -37,7 +37,7 @@ def events(
 
     Each line begins with its cursor: block, place in the block, number. Where --json is given, one JSON object a line.
     """
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         about = at.session.lookup.record(record).id if record else ""
 
         def fits(placed: "PlacedEvent") -> bool:
@@ -66,7 +66,7 @@ def notices(
     common: Common = NO_OPTIONS,
 ) -> None:
     """What an organisation was told, in order."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         member = at.session.lookup.member(organisation).id
         shown = _latest(at, _cursor(after), lambda placed: member in placed.event.audience, limit)
         for placed in shown:
@@ -90,7 +90,7 @@ def _event_line(at: Desk, placed: "PlacedEvent", cursor: str) -> "RenderableType
 
     line = Table.grid(padding=(0, 2))
     wide = at.output.console.width >= WIDE
-    for width in (CURSOR_WIDTH, TIME_WIDTH, *([KIND_WIDTH] if wide else [])):
+    for width in (max(CURSOR_WIDTH, len(cursor)), TIME_WIDTH, *([KIND_WIDTH] if wide else [])):
         line.add_column(min_width=width, max_width=width, overflow="fold")
     line.add_column(overflow="fold")
     cells = [Text(cursor, style="dim"), Text(at.business_time(placed))]

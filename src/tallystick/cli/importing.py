@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from tallystick.cli.context import NO_OPTIONS, Common, Stop, desk
 from tallystick.cli.output import Exit, Output, pairs, table
+from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
     from tallystick.node.importing import Summary
@@ -22,7 +23,9 @@ SHOWN = 10
 
 @app.command
 def invoices(
-    file: Annotated[Path, Parameter(metavar="FILE", help="A CSV file with a header line, UTF-8.")],
+    file: Annotated[
+        Path, Parameter(metavar="FILE", help="A CSV file with a header line, UTF-8; commas, semicolons or tabs.")
+    ],
     /,
     *,
     actor: Annotated[str, Parameter(name="--as", metavar="ORG", help="Debtor or creditor: who requests.")],
@@ -61,6 +64,8 @@ def invoices(
         given = structured(mapping, "--mapping") if mapping is not None else _same_names(file, tuple(FIELDS))
         columns_of = read_mapping(given)
         columns, rows = read_rows(file, columns_of)
+        if not currency and "currency" not in columns_of:
+            raise DecodeError("the mapping gives no column for currency; give --currency", "mapping")
         key = read_fingerprint_key(fingerprint_key) if fingerprint_key else own_fingerprint_key(at.session.home)
         member = at.session.lookup.member(actor).id
         work = InvoiceImport(at.session, member, columns_of, key, currency)
@@ -106,14 +111,14 @@ def _tell(output: Output, done: "Summary", rejects: Path) -> None:
 
 def _same_names(file: Path, fields: tuple[str, ...]) -> dict[str, object]:
     """Columns that have the fields' own names."""
-    from tallystick.node.importing import read_rows
+    from tallystick.node.importing import delimiter_of, read_rows
 
     try:
         first = file.open(encoding="utf-8-sig").readline()
     except (OSError, UnicodeDecodeError):
         read_rows(file, {})
         raise
-    names = [name.strip().strip('"') for name in first.split(",")]
+    names = [name.strip().strip('"') for name in first.split(delimiter_of(first))]
     return {name: name for name in fields if name in names}
 
 

@@ -59,7 +59,7 @@ def show(
     from tallystick.kernel.membership.records import SigningKey
     from tallystick.wire.errors import DecodeError
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         stored = next((k for k in at.session.keys if key in (k.public, f"{k.organisation}/{k.name}")), None)
         public = key if stored is None else stored.public
         row = at.session.state.find(f"key/{public}")

@@ -1,6 +1,7 @@
 """`tally show`, `tally list`, `tally members`: what stands on the ledger."""
 
 from collections.abc import Iterator
+from enum import EnumType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -39,7 +40,7 @@ def show(
     from tallystick.kernel.receivables.records import Receivable
     from tallystick.node.lineage import related_to
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         record = at.session.lookup.record(name)
         if common.json:
             value: dict[str, Any] = {"table": record.table, "record": codec.plain(record)}
@@ -107,7 +108,7 @@ def _block(position: Any) -> str:
 
 def members(*, common: Common = NO_OPTIONS) -> None:
     """List the organisations with their state and roles."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         found = sorted(at.session.lookup.members(), key=lambda one: one.legal_name)
         held = {one.id: [grant.role.value for grant in one.roles if grant.until is None] for one in found}
         at.output.data(
@@ -136,21 +137,21 @@ def list_records(
     from tallystick.kernel.core import codec
     from tallystick.node.lineage import find_rows
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         wanted = _table_named(kind)
         organisation = None if party is None else at.session.lookup.member(party).id
 
         def fits(row: "Record") -> bool:
             if organisation is not None and organisation not in parties_of(row):
                 return False
-            return state is None or _state_of(row) == state
+            return state is None or _state_of(row) == state.replace(" ", "_")
 
         found = find_rows(at.session.engine, wanted, fits, limit, after)
         at.output.data([codec.plain(row) for row in found])
         if found:
             at.output.show(_listing(at, found))
         else:
-            at.output.note(f"no {wanted} fits")
+            at.output.note(f"no {wanted} fits{_known_states(wanted) if state is not None else ''}")
         if len(found) == limit:
             at.output.note(f"there may be more: --after {found[-1].id}, or --limit")
 
@@ -164,6 +165,18 @@ def _table_named(kind: str) -> str:
         if wanted in TABLES:
             return wanted
     raise DecodeError(f"there is no kind {kind[:40]!r}; there are {', '.join(sorted(TABLES))}", "KIND")
+
+
+def _known_states(wanted: str) -> str:
+    """The states that records of a kind can be in, for whoever asked for another."""
+    import msgspec
+
+    from tallystick.kernel.core.record import TABLES
+
+    field = next((one for one in msgspec.structs.fields(TABLES[wanted]) if one.name == "state"), None)
+    if field is None or not isinstance(field.type, EnumType):
+        return "; it has no states"
+    return f"; its states are {', '.join(one.value for one in field.type)}"
 
 
 def parties_of(row: "Record") -> set[str]:

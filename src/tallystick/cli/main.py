@@ -58,6 +58,8 @@ MIXED = {
 }
 """Commands that work on this machine's side, listed with the operations of their concept."""
 
+BEFORE_COMMAND = ("--home", "--json", "--passphrase-file")
+
 ROOM = "tallystick.cli."
 
 
@@ -106,13 +108,15 @@ def _version() -> str:
 
 def run(words: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
+    words = _common_last(words)
     output = Output(as_json="--json" in words)
     try:
-        make_app(next(iter(words), ""))(list(words), exit_on_error=False)
+        make_app(next(iter(words), ""))(words, exit_on_error=False)
     except Stop as stop:
         return stop.code
-    except CycloptsError:
-        return Exit.BAD_INPUT  # cyclopts has said it
+    except CycloptsError as error:  # cyclopts has said it to people
+        output.data({"outcome": "error", "error": str(error), "exit": Exit.BAD_INPUT.value, "details": []})
+        return Exit.BAD_INPUT
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -121,6 +125,14 @@ def run(words: Sequence[str]) -> int:
     except (DecodeError, InvariantViolation, OSError, LookupError) as error:
         return _failed(output, error)
     return Exit.OK
+
+
+def _common_last(words: Sequence[str]) -> list[str]:
+    """The words with common options that stand before the command, as in `tally --home DIR members`, after it."""
+    place = 0
+    while place < len(words) and words[place].partition("=")[0] in BEFORE_COMMAND:
+        place += 2 if words[place] in BEFORE_COMMAND and words[place] != "--json" else 1
+    return [*words[place:], *words[:place]]
 
 
 def _failed(output: Output, error: Exception) -> int:

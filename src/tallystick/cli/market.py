@@ -36,7 +36,7 @@ def board(*, common: Common = NO_OPTIONS) -> None:
     from tallystick.kernel.core import codec
     from tallystick.node.lineage import find_rows
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         session = at.session
         rows = find_rows(
             session.engine, "financing", lambda row: getattr(row, "state", None) in ON_THE_BOARD, MOST_SHOWN

@@ -23,7 +23,7 @@ def accounts(
     organisation: Annotated[str, Parameter(metavar="ORG", help="Whose accounts.")], /, *, common: Common = NO_OPTIONS
 ) -> None:
     """An organisation's accounts: what stands in them, what of it is frozen, what is held for it elsewhere."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         member = at.session.lookup.member(organisation).id
         found = list(accounts_of(at, member))
         held = list(_held_for(at, member))
@@ -82,7 +82,7 @@ def statement(
     common: Common = NO_OPTIONS,
 ) -> None:
     """What moved on an account, each with its balance after it."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         chosen = _chosen(at, name)
         moved = [placed for placed in all_events(at, _begin()) if placed.event.kind == POSTED]
         statements = [(one, list(_lines(one, moved))) for one in chosen]

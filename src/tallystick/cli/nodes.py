@@ -35,12 +35,13 @@ def run(*, common: Common = NO_OPTIONS) -> None:
 @app.command
 def status(*, common: Common = NO_OPTIONS) -> None:
     """How the ledger and its node are. Exit code 3 while the node takes no transactions."""
-    from tallystick.node.composition import node_answers
+    from tallystick.node.composition import READING_ONLY, node_answers
 
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         session = at.session
         running = node_answers(session.home)
         health = session.engine.health()
+        problem = "" if health.problem == READING_ONLY else health.problem
         at.output.data(
             {
                 "chain_id": session.engine.chain_id,
@@ -49,7 +50,7 @@ def status(*, common: Common = NO_OPTIONS) -> None:
                 "business_time": str(session.now()),
                 "app_hash": health.app_hash.hex(),
                 "node_running": running,
-                "problem": health.problem,
+                "problem": problem,
                 "faults": list(health.faults),
                 "attested_by": health.attested_by,
             }
@@ -58,18 +59,18 @@ def status(*, common: Common = NO_OPTIONS) -> None:
             pairs(
                 [
                     ("chain", session.engine.chain_id),
-                    ("node", "running" if running else "not running; this command opened the ledger itself"),
+                    ("node", "running" if running else "not running; this command opened the ledger to look"),
                     ("block", f"{health.height:,}"),
                     ("last block", at.time(health.time, seconds=True)),
                     ("business time", at.time(session.now(), seconds=True)),
                     ("app hash", health.app_hash.hex()),
                     ("attested by", health.attested_by),
-                    ("problem", health.problem or "none"),
+                    ("problem", problem or "none"),
                     ("faults", "\n".join(health.faults) or "none"),
                 ]
             )
         )
-        if health.problem:
+        if problem:
             raise Stop(Exit.UNKNOWN)
 
 
@@ -90,7 +91,7 @@ def accept_clock(
 @app.command
 def backup(target: TargetDirectory, /, *, common: Common = NO_OPTIONS) -> None:
     """Copy the whole ledger into a new directory while it runs. The copy has every block."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         height = at.session.engine.backup(target.resolve())
         at.output.data({"height": height, "target": str(target)})
         at.output.show(f"backed up to {target}, up to block {height}")
@@ -99,7 +100,7 @@ def backup(target: TargetDirectory, /, *, common: Common = NO_OPTIONS) -> None:
 @app.command
 def snapshot(target: TargetDirectory, /, *, common: Common = NO_OPTIONS) -> None:
     """Write the present state into a new directory, the same bytes on every node."""
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         height = at.session.engine.snapshot(target.resolve())
         at.output.data({"height": height, "target": str(target)})
         at.output.show(f"snapshot of block {height} in {target}")

@@ -88,13 +88,13 @@ def add_commands(groups: Callable[[str, str], App], operations: Iterable[type[Op
 def _command(operation: type[Operation]) -> Callable[..., None]:
     """A function whose signature spells the operation's options; cyclopts reads it."""
     options = list(fields_of(operation))
+    parameters = [_parameter(operation, field) for field in options]
+    by_place = [one.name for one in parameters if one.kind is _PARAMETER.POSITIONAL_OR_KEYWORD]
 
     def command(*about: str, **given: Any) -> None:
         common, who = given.pop("common", NO_OPTIONS), given.pop("who")
-        typed = {field.name: value for field, value in zip(options, about, strict=False)}
-        run_operation(operation, options, {**typed, **given}, who, common)
+        run_operation(operation, options, {**dict(zip(by_place, about, strict=False)), **given}, who, common)
 
-    parameters = [_parameter(operation, field) for field in options]
     parameters.append(_PARAMETER("who", _PARAMETER.KEYWORD_ONLY, annotation=Who))
     parameters.append(_PARAMETER("common", _PARAMETER.KEYWORD_ONLY, annotation=Common, default=NO_OPTIONS))
     signature = inspect.Signature(sorted(parameters, key=lambda one: one.kind is _PARAMETER.KEYWORD_ONLY))
@@ -146,7 +146,7 @@ def run_operation(
     operation: type[Operation], options: list[Field], given: dict[str, Any], who: Who, common: Common
 ) -> None:
     """Read what was typed, fill in what the ledger states, and hand the transaction in."""
-    with desk(common) as at:
+    with desk(common, reading=who.only_looks) as at:
         signing = signing_of(at, who)
         submit_operations(at, (build(operation, options, given, signing.actor, at),), signing)
 

@@ -109,12 +109,6 @@ def pairs(rows: Iterable[tuple[str, "RenderableType"]]) -> "Table":
     return made
 
 
-def grouped(units: int, minor_digits: int) -> str:
-    """An amount with thousands separators: 150050 with two digits is 1,500.50."""
-    whole, part = divmod(int(units), 10**minor_digits)
-    return f"{whole:,}.{part:0{minor_digits}d}" if minor_digits else f"{whole:,}"
-
-
 def local_time(zone: "BusinessZone | None", instant: "Instant", *, seconds: bool = False) -> str:
     """An instant as the business zone's clocks show it."""
     from tallystick.kernel.calendar.days import offset_ms

@@ -126,19 +126,17 @@ def _lineage(at: Desk, receivable: Receivable) -> "Iterator[RenderableType]":
 
 def _transfers(at: Desk, transfers: list[Transfer]) -> "RenderableType":
     rows = table(
-        "hop", "from", "to", "amount", "kind", "recourse", "state", "transfer", right=("hop", "amount"),
-        title="transfers", keep=("transfer",),
+        "hop", "transfer", "from, to", "amount", "how", right=("hop", "amount"), title="transfers",
+        keep=("hop", "transfer", "amount"),
     )  # fmt: skip
     for one in sorted(transfers, key=lambda transfer: (transfer.requested, transfer.id)):
+        recourse = f"recourse up to {at.amount(one.basis, one.currency)}" if one.recourse else "without recourse"
         rows.add_row(
             str(one.hop),
-            at.name(one.sender),
-            at.name(one.receiver),
-            at.money(one.interval.length, one.currency),
-            one.kind.value,
-            f"up to {at.amount(one.basis, one.currency)}" if one.recourse else "without",
-            one.state.value,
             one.id,
+            f"{at.name(one.sender)}\n{at.name(one.receiver)}",
+            at.money(one.interval.length, one.currency),
+            f"{one.kind.value}, {one.state.value}\n{recourse}",
         )
     return rows
 

@@ -1,6 +1,7 @@
 """Events and refusals as sentences: names for ids, amounts with their currency, local times."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tallystick.cli.context import Desk
@@ -11,6 +12,7 @@ from tallystick.wire.status import Status
 
 if TYPE_CHECKING:
     from tallystick.kernel.core.events import Event
+    from tallystick.kernel.core.operation import Operation
     from tallystick.kernel.core.refusal import Fact
     from tallystick.node.session import PlacedEvent
 
@@ -64,22 +66,27 @@ def ledger_account_name(at: Desk, ledger_account: str) -> str:
         return at.name(account.owner) if isinstance(account, Account) else rest
     custodian, *tail = (at.name(part) for part in rest.split("/"))
     if kind == "bank":
-        return f"the bank, {custodian}"
+        return f"{custodian} (bank)"
     purpose = " ".join(tail[1:])
     return f"{kind} {purpose}".strip()
 
 
-def refusal_lines(at: Desk, status: Status, facts: "dict[str, Fact]") -> list[str]:
-    """Why something was refused: the meaning in words, then the facts."""
+def refusal_lines(at: Desk, status: Status, facts: "dict[str, Fact]", operations: "Sequence[Operation]") -> list[str]:
+    """Why `operations` were refused: the meaning in words, then the facts."""
     lines = [status.meaning]
     if facts:
-        shown = (f"{name.replace('_', ' ')}: {readable(at, value)}" for name, value in facts.items())
-        lines.append(", ".join(shown))
-        if any(isinstance(value, str) and _DIGITS.fullmatch(value) for value in facts.values()):
-            lines.append("(amounts among the facts are in minor units)")
+        lines.append(facts_line(at, facts, operations))
     if status.is_transient:
         lines.append("It may pass later by itself; a new transaction may then be accepted.")
     return lines
+
+
+def facts_line(at: Desk, facts: "dict[str, Fact]", operations: "Sequence[Operation]") -> str:
+    """The facts of a refusal on one line."""
+    from tallystick.node.refusals import amounts_in_words
+
+    told = amounts_in_words(at.session.state, at.session.lookup, operations, facts)
+    return ", ".join(f"{name.replace('_', ' ')}: {readable(at, value)}" for name, value in told.items())
 
 
 def event_json(placed: "PlacedEvent") -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _dry_run(at: Desk, body: bytes) -> None:
         for event in result.events:
             at.output.console.print(f"  {sentence(at, event)}", markup=False)
     if result.status is not Status.OK:
-        _say_refused(at, "would be refused", result.status, result.facts)
+        _say_refused(at, "would be refused", result.status, result.facts, body)
         raise Stop(Exit.REFUSED)
 
 
@@ -145,10 +145,13 @@ def tell(at: Desk, done: "Submitted") -> None:
             _say_done(at, done, outcome)
         case Committed():
             place = f"block {outcome.height}, transaction {outcome.index}"
-            _say_refused(at, "refused", outcome.status, outcome.facts, f"final, recorded in {place}")
+            body = done.envelope.body
+            _say_refused(at, "refused", outcome.status, outcome.facts, body, f"final, recorded in {place}")
             raise Stop(Exit.REFUSED)
         case RefusedAtDoor():
-            _say_refused(at, "refused at the door", outcome.status, outcome.facts, "not ordered; nothing was written")
+            body = done.envelope.body
+            place = "not ordered; nothing was written"
+            _say_refused(at, "refused at the door", outcome.status, outcome.facts, body, place)
             raise Stop(Exit.REFUSED)
         case _:
             details = [f"The signed transaction is kept in {done.kept_in}; hand the same in again:"]
@@ -169,8 +172,10 @@ def _say_done(at: Desk, done: "Submitted", place: Any) -> None:
     at.output.show(pairs([("transaction", done.transaction_id), ("hash", done.envelope.body_hash.hex())]))
 
 
-def _say_refused(at: Desk, how: str, status: "Status", facts: "dict[str, Fact]", place: str = "") -> None:
-    details = refusal_lines(at, status, facts)
+def _say_refused(at: Desk, how: str, status: "Status", facts: "dict[str, Fact]", body: bytes, place: str = "") -> None:
+    from tallystick.node.session import decode_body
+
+    details = refusal_lines(at, status, facts, decode_body(body).operations)
     if place:
         details.append(f"({place})")
     at.output.problem(f"{how}: {status.number} {status.label}", details=details)

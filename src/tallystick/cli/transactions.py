@@ -41,7 +41,7 @@ def op(
     from tallystick.cli.submitting import submit_operations
 
     operations = _read_operations(file)
-    with desk(common) as at:
+    with desk(common, reading=who.only_looks) as at:
         submit_operations(at, operations, signing_of(at, who))
 
 
@@ -80,7 +80,7 @@ def show(file: TransactionFile, /, *, common: Common = NO_OPTIONS) -> None:
     from tallystick.wire.keys import to_base64
 
     envelope = _read_file(file)
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         body = decode_body(envelope.body).body
         signers = [(key := to_base64(s.key), at.session.lookup.owner_of(key)) for s in envelope.signatures]
         operations = [codec.plain(operation) for operation in body.operations]
@@ -138,7 +138,7 @@ def add_signature(
     from tallystick.wire.envelope import sign_body
 
     envelope = _read_file(file)
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         transaction = decode_body(envelope.body)
         member = at.session.lookup.member(actor).id
         if member not in transaction.organisations:
@@ -165,14 +165,18 @@ def result(
     common: Common = NO_OPTIONS,
 ) -> None:
     """Say what became of a transaction."""
+    from tallystick.cli.sentences import facts_line
+    from tallystick.kernel.transaction import read_checked
+
     body_hash = _hash_of(transaction)
-    with desk(common) as at:
+    with desk(common, reading=True) as at:
         found = at.session.engine.result(body_hash)
         if found is None:
             at.output.data({"outcome": "none", "transaction": body_hash.hex()})
             at.output.problem("no transaction with this hash was ordered on this ledger", details=[body_hash.hex()])
             raise Stop(Exit.UNKNOWN)
         events = at.session.events_of(found)
+        operations = read_checked(at.session.engine.transactions(found.height)[found.index]).operations
         at.output.data({**outcome_json(found), "transaction": body_hash.hex(), "events": len(events)})
         at.output.show(
             pairs(
@@ -180,7 +184,7 @@ def result(
                     ("status", f"{found.status.number} {found.status.label}"),
                     ("meaning", found.status.meaning),
                     ("place", f"block {found.height}, transaction {found.index}"),
-                    ("facts", ", ".join(f"{name}: {value}" for name, value in found.facts.items()) or "-"),
+                    ("facts", facts_line(at, found.facts, operations) or "-"),
                     ("records", ", ".join(dict.fromkeys(placed.event.record for placed in events)) or "-"),
                 ]
             )

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import inspect
 
 from tallystick.kernel.core.fields import Anchor, Interval
-from tallystick.wire.amounts import RATE_SCALE, Rate, Units, units_of
+from tallystick.node.amounts import typed_units
+from tallystick.wire.amounts import RATE_SCALE, Rate, Units
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS, Instant
 
@@ -26,6 +27,7 @@ _KEY = "{43}=\\Z"
 _RELATIVE = re.compile(r"\+(?P<count>[0-9]{1,6})(?P<unit>[mhd])", re.ASCII)
 _LOCAL = re.compile(r"(?P<day>[0-9-]{10})(?:[T ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII)
 _RATE = re.compile(r"(?P<whole>[0-9]{1,6})(?:\.(?P<part>[0-9]{1,6}))?%?", re.ASCII)
+_NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]+\s*=)", re.ASCII)  # a comma inside a value, as in 1,234.50, stays
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
@@ -129,8 +131,7 @@ class Reader:
         if not self._currency:
             raise DecodeError("the currency of this amount is not known; give --currency", where)
         digits = self._around.minor_digits(self._currency)
-        text = str(given).replace(",", "") if isinstance(given, str) else str(given)
-        return str(units_of(text, digits, where))
+        return str(typed_units(str(given), digits, where))
 
     def _date(self, given: Any, where: str) -> str:
         """A day of the business zone, or so many days from today there."""
@@ -175,6 +176,9 @@ class Reader:
         for name in value:
             if name not in fields:
                 raise DecodeError(f"there is no {name[:40]!r}; it has {', '.join(fields)}", where)
+        missing = [field.encode_name for field in kind.fields if field.required and field.encode_name not in value]
+        if missing and cls is not Anchor:
+            raise DecodeError(f"{', '.join(missing)} must be given", where)
         return {name: inner.read(fields[name], one, f"{where}.{name}") for name, one in value.items()}
 
     def _anchored(self, given: str, where: str) -> Any:
@@ -211,10 +215,10 @@ def structured(text: str, where: str) -> Any:
     if text.startswith(("{", "[")):
         return _from_json(text, where)
     value: dict[str, Any] = {}
-    for part in text.split(","):
+    for part in _NEXT_PAIR.split(text):
         name, equals, rest = part.partition("=")
         if not equals:
-            raise DecodeError(f"{part[:60]!r} is not key=value (values with commas go in JSON)", where)
+            raise DecodeError(f"{part[:60]!r} is not key=value", where)
         value[name.strip()] = rest.strip()
     return value
 

@@ -42,3 +42,8 @@ class Who:
         list[str] | None,
         Parameter(name="--sign-with", negative="", metavar="KEY", help="Sign with this key (its name here); repeat."),
     ] = None
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether nothing is to be handed in."""
+        return self.dry_run or self.sign_only is not None

@@ -10,6 +10,7 @@ class Clock(Record):
     table = "clock"
 
     offset_ms: Count = 0
+    advanced_height: Count = 0  # once a block: a second step would count from the same time
 
 
 class Entropy(Record):

@@ -30,6 +30,7 @@ from tallystick.wire.status import Status
 
 SYSTEM = "block"
 MAX_DUE_ROWS = 20_000
+MAX_WRITES = 50_000  # of one transaction: they measure the work that its operations make for every node
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -105,6 +106,8 @@ def _operations(step: Step, operations: tuple[Operation, ...]) -> list[Event] | 
             return _at_operation(refusal, index, len(operations))
         step.open_for_writing()
         events.extend(operation.apply(step))
+        if step.written > MAX_WRITES:
+            return refuse(Status.TOO_MANY, operation=index, limit=MAX_WRITES)
     if len(needed) < len(step.organisations):
         spare = next(name for name in step.organisations if name not in needed)
         return refuse(Status.SUPERFLUOUS_SIGNATURE, organisation=spare)

@@ -29,13 +29,13 @@ class CommittedState:
         self._hashes = hashes
 
     def find(self, key: str) -> Record | None:
-        try:
-            return self._cache[key]
-        except KeyError:
-            stored = self._store.get(Family.STATE, key.encode())
-            record = None if stored is None else self._decode(key, stored[BLIND_BYTES:])
-            self._keep(key, record)
-            return record
+        cache = self._cache
+        if key in cache:
+            return cache[key]
+        stored = self._store.get(Family.STATE, key.encode())
+        record = None if stored is None else self._decode(key, stored[BLIND_BYTES:])
+        self._keep(key, record)
+        return record
 
     @staticmethod
     def _decode(key: str, value: bytes) -> Record:

@@ -361,7 +361,7 @@ def _proof_of(engine: Engine, key: str) -> StateProof:
         try:
             return engine.prove(key)
         except NotYet:
-            if time.monotonic() > until:
+            if engine.health().problem or time.monotonic() > until:
                 raise
             time.sleep(0.05)
 

@@ -37,6 +37,8 @@ _CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}", re.ASCII)
 
 def back_up(store: Store, target: Path) -> int:
     """Copy the whole ledger into the new directory `target` while it runs, marked as a copy; returns its height."""
+    if target.exists():
+        raise FileExistsError(f"{target}: a backup goes into a new directory")
     store.checkpoint(target)
     copy = RocksStore(target)
     try:

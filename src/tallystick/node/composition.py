@@ -15,6 +15,7 @@ from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.genesis import read_genesis as parse_genesis
 from tallystick.ledger.engine import Engine
 from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector, wall_clock_ms
+from tallystick.ledger.engines.reading import ReadingEngine
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.socket_client import EngineClient
 from tallystick.ledger.store import RocksStore, StoreLocked
@@ -110,20 +111,52 @@ def node_answers(home: Home) -> bool:
     return True
 
 
-def open_engine(home: Home, passphrases: Passphrases) -> Engine:
-    """The running node's engine, else the embedded engine in this process.
+def open_engine(home: Home, passphrases: Passphrases, *, reading: bool = False) -> Engine:
+    """The running node's engine, else the embedded engine in this process; for `reading` one that needs no key.
 
-    Raises `DecodeError` (no chain here, locked by another process, damaged, wrong passphrase) and `Unreachable`.
+    A ledger that was never opened is begun either way. Raises `DecodeError` (no chain here, locked by another process,
+    damaged, wrong passphrase) and `Unreachable`.
     """
     genesis = read_genesis(home)
     if node_answers(home):
         return connect(home)
+    if reading and home.ledger.exists():
+        return open_reading(home, genesis)
     return open_embedded(home, genesis, passphrases)
 
 
 def connect(home: Home) -> Engine:
     """The engine of the node that runs on this home."""
     return EngineClient(home.socket)
+
+
+def open_reading(home: Home, genesis: Genesis) -> ReadingEngine:
+    """The ledger of this home for looking at; it needs no key, and nothing is ordered."""
+    store = _open_store(home)
+    try:
+        engine = ReadingEngine(store, genesis)
+    except DecodeError as error:
+        store.close()
+        raise DamagedLedger(error.what, error.where or str(home.ledger)) from None
+    except BaseException:  # allow(broad-except): whatever it was, the directory is let go of, and it goes on up
+        store.close()
+        raise
+    settle_collector()
+    return engine
+
+
+def _open_store(home: Home) -> RocksStore:
+    if home.signed.exists() and not home.ledger.exists():
+        raise DamagedLedger(
+            "the ledger is gone, and this node has signed blocks of it: bring it back with `tally node restore`",
+            str(home.ledger),
+        )
+    try:
+        return RocksStore(home.ledger)
+    except StoreLocked as error:
+        raise LedgerInUse(f"{error.what}; where a node runs here, it does not answer", error.where) from None
+    except DecodeError as error:
+        raise DamagedLedger(error.what, error.where) from None
 
 
 def open_embedded(
@@ -133,12 +166,7 @@ def open_embedded(
     if not home.node_key.exists():
         raise DecodeError("the node's key is missing; without it no block can be signed", str(home.node_key))
     key = passphrases.unlock(read_key(home.node_key))
-    try:
-        store = RocksStore(home.ledger)
-    except StoreLocked as error:
-        raise LedgerInUse(f"{error.what}; where a node runs here, it does not answer", error.where) from None
-    except DecodeError as error:
-        raise DamagedLedger(error.what, error.where) from None
+    store = _open_store(home)
     try:
         engine = EmbeddedEngine(store, key, genesis, clock, SigningGuard(home.signed))
     except DecodeError as error:

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass, field
 
+from tallystick.ledger.engine import NotYet
 from tallystick.ledger.socket_client import EngineUnreachable
 from tallystick.ledger.store import StoreFailure
 from tallystick.node.composition import DamagedLedger, LedgerInUse, Unreachable
@@ -33,7 +34,7 @@ def classify(error: Exception) -> Classified:
             return Classified(Failure.BAD_INPUT, [f"{name}  {what}" for name, what in error.candidates])
         case DamagedLedger() | StoreFailure() | InvariantViolation():
             return Classified(Failure.DAMAGED)
-        case LedgerInUse() | Unreachable() | EngineUnreachable() | TimeoutError() | ConnectionError():
+        case NotYet() | LedgerInUse() | Unreachable() | EngineUnreachable() | TimeoutError() | ConnectionError():
             return Classified(Failure.OUT_OF_REACH)
         case _:
             return Classified(Failure.BAD_INPUT)

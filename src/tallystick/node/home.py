@@ -74,6 +74,11 @@ class Home:
         """Whether a chain was created here."""
         return self.genesis.exists()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether this is a home at all; a directory may be named like one, as a clone of this repository is."""
+        return self.is_initialised or self.keys.is_dir()
+
     def read_passphrase(self) -> str | None:
         """The passphrase kept for an unattended node, or None. Refuses a file that others may read."""
         return read_secret_line(self.passphrase) if self.passphrase.exists() else None
@@ -82,7 +87,7 @@ class Home:
 def find_home(given: Path | None) -> Home:
     """The home a command works in: as given, else TALLYSTICK_HOME, else the usual places below the present directory.
 
-    Raises `DecodeError` where none of them exists.
+    Raises `DecodeError` where none of them is one.
     """
     if given is not None:
         return Home(given)
@@ -90,7 +95,7 @@ def find_home(given: Path | None) -> Home:
     if named:
         return Home(Path(named))
     for place in USUAL_PLACES:
-        if Path(place).is_dir():
+        if Home(Path(place)).is_begun:
             return Home(Path(place))
     raise DecodeError(
         f"no ledger found: give --home DIR, set {HOME_VARIABLE}, or create one with `tally chain init` "

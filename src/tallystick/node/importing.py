@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from tallystick.kernel.core.refusal import Fact
 from tallystick.kernel.receivables.issue import RequestReceivable
 from tallystick.kernel.receivables.records import InvoiceUse
 from tallystick.ledger.engine import Committed, Outcome, RefusedAtDoor
+from tallystick.node.amounts import typed_units
 from tallystick.node.fingerprints import KEY_BYTES, fingerprint
 from tallystick.node.home import Home, read_secret_line, write_private
+from tallystick.node.refusals import amounts_in_words
 from tallystick.node.session import Session
-from tallystick.wire.amounts import units_of
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.ids import record_id
 from tallystick.wire.status import Status
@@ -60,10 +62,11 @@ class Mapping(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A data row with the line of the file at which it begins."""
+    """A data row with the line of the file at which it begins, and its cells in the order of the file."""
 
     line: int
     cells: dict[str, str]
+    written: tuple[str, ...] = ()
 
 
 class Rejected(NamedTuple):
@@ -121,7 +124,7 @@ def read_rows(path: Path, mapping: dict[str, Mapping]) -> tuple[list[str], list[
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise DecodeError("not UTF-8", f"{path}, line {line}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter_of(text))
     rows: list[Row | Rejected] = []
     line = 1
     try:
@@ -130,13 +133,19 @@ def read_rows(path: Path, mapping: dict[str, Mapping]) -> tuple[list[str], list[
         line = reader.line_num + 1
         for cells in reader:
             if cells:
-                row = Row(line, dict(zip(columns, cells, strict=False)))
+                row = Row(line, dict(zip(columns, cells, strict=False)), tuple(cells))
                 wrong = f"{len(cells)} cells, {len(columns)} columns are named in the first line"
                 rows.append(row if len(cells) == len(columns) else Rejected(row, wrong))
             line = reader.line_num + 1
     except csv.Error as error:
         raise DecodeError(f"not CSV: {error}", f"{path}, line {line}") from None
     return columns, rows
+
+
+def delimiter_of(text: str) -> str:
+    """What separates the header's cells: a comma; a semicolon or a tab, as spreadsheets write, where there is none."""
+    header = text.partition("\n")[0]
+    return next((one for one in ",;\t" if one in header), ",")
 
 
 def _check_columns(columns: list[str], mapping: dict[str, Mapping], path: Path) -> None:
@@ -222,10 +231,12 @@ class InvoiceImport:
         if mark in self._lines:
             raise DecodeError(f"the same invoice as in line {self._lines[mark]}", "number")
         currency = self._value(row, "currency") or self._currency
+        if not currency:
+            raise DecodeError("there is no currency", "currency")
         digits = lookup.minor_digits(currency)
-        amount = units_of(self._value(row, "amount"), digits, "amount")
+        amount = typed_units(self._value(row, "amount"), digits, "amount")
         stated_total = self._value(row, "total")
-        total = units_of(stated_total, digits, "total") if stated_total else amount
+        total = typed_units(stated_total, digits, "total") if stated_total else amount
         due_on = self._date(row, "due_on")
         if due_on is None:
             raise DecodeError("there is no due date", "due_on")
@@ -308,12 +319,16 @@ class InvoiceImport:
                 # Another run of this import may have brought it in since it was looked for.
                 return not self._stands(one)
             case Committed(status=status, facts=facts) | RefusedAtDoor(status=status, facts=facts):
-                told = ", ".join(f"{name} {value}" for name, value in facts.items())
-                reason = f"{status.number} {status.label}: {status.meaning}" + (f" ({told})" if told else "")
-                self.summary.rejected.append(Rejected(one.row, reason))
+                self.summary.rejected.append(Rejected(one.row, self._refusal(one, status, facts)))
             case _:
                 self.summary.unknown += 1
         return False
+
+    def _refusal(self, one: _Wanted, status: Status, facts: dict[str, Fact]) -> str:
+        lookup = self._session.lookup
+        told = amounts_in_words(self._session.state, lookup, (one.operation,), facts)
+        shown = ", ".join(f"{name.replace('_', ' ')} {lookup.name(str(value))}" for name, value in told.items())
+        return f"{status.number} {status.label}: {status.meaning}" + (f" ({shown})" if shown else "")
 
 
 def transaction_id(mark: str, attempt: int) -> str:
@@ -332,6 +347,6 @@ def write_rejects(path: Path, columns: list[str], rejected: list[Rejected]) -> P
         writer = csv.writer(file)
         writer.writerow(["line", "reason", *columns])
         for one in rejected:
-            writer.writerow([one.row.line, one.reason, *(one.row.cells.get(name, "") for name in columns)])
+            writer.writerow([one.row.line, one.reason, *one.row.written])
     draft.replace(target)
     return target

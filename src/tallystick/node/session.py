@@ -28,7 +28,7 @@ from tallystick.kernel.machine import Result
 from tallystick.kernel.transaction import Transaction, body_bytes, read_checked
 from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, RefusedAtDoor, Unknown
 from tallystick.ledger.engines.embedded import wall_clock_ms
-from tallystick.node.composition import open_engine, read_genesis
+from tallystick.node.composition import READING_ONLY, open_engine, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases, StoredKey, stored_keys
 from tallystick.node.lookup import Lookup
@@ -206,6 +206,11 @@ class Session:
             after = batch[-1].cursor
         return found
 
+    @property
+    def due_work_waits(self) -> bool:
+        """Whether work is due that only whoever signs blocks can do: the ledger shows the state before it."""
+        return self.engine.health().problem == READING_ONLY and machine.is_due(self.state, self.now())
+
     def dry_run(self, body: bytes) -> DryRun:
         """Run a body through the kernel over the present state and throw the result away. No key is needed."""
         result = machine.execute(Overlay(self.state), self._chain(), self._next_block(), 0, decode_body(body))
@@ -251,8 +256,11 @@ def decode_body(body: bytes) -> Transaction:
     return read_checked(b'{"body":' + body + b',"signatures":[]}')
 
 
-def open_home(path: Path, passphrases: Passphrases | None = None) -> Session:
-    """Open the ledger whose home is `path`. Raises `DecodeError` (no ledger, locked, damaged, wrong passphrase)."""
+def open_home(path: Path, passphrases: Passphrases | None = None, *, reading: bool = False) -> Session:
+    """Open the ledger whose home is `path`; for `reading` no key is needed, and nothing can be handed in.
+
+    Raises `DecodeError` (no ledger, locked, damaged, wrong passphrase).
+    """
     home = Home(path)
     opening = passphrases or Passphrases(tuple(filter(None, (home.read_passphrase(),))))
-    return Session(home, open_engine(home, opening), opening)
+    return Session(home, open_engine(home, opening, reading=reading), opening)

@@ -135,17 +135,20 @@ def test_after_a_failed_settlement_the_clients_successor_does_not_award_to_itsel
     m.world.do(award_of(m, financing_id, m.rival), by=m.rival, expect=Status.DEADLINE_PASSED)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_of_two_quotes_of_one_funder_one_stands(first: bool) -> None:
+@pytest.mark.parametrize("winner", ["funder", "rival"])
+def test_of_two_quotes_of_one_funder_the_awarded_one_stands(winner: str) -> None:
     m = market()
-    financing_id = awarded(m, rates=rates(m) if first else tuple(reversed(rates(m))))
+    financing_id = asked(m)
+    for funder, rate in rates(m):
+        quoted(m, financing_id, funder, rate)
+    pass_deadline(m, financing_id)
+    m.world.do(award_of(m, financing_id, getattr(m, winner)), by=m.client)
     succeeded(m, m.rival, m.funder)
     row = m.financing(financing_id)
     assert sorted(state.value for state in states(row)) == ["awarded", "out"]
-    assert row.funder == m.funder
     quote = row.quote_of(m.funder)
     assert quote is not None
-    assert quote.state is QuoteState.AWARDED
+    assert (row.funder, quote.state) == (m.funder, QuoteState.AWARDED)
     m.world.do(contract_of(m, financing_id), by=m.client)
     m.world.do(contract_of(m, financing_id, handling=anchor("handling")), by=m.funder)
 

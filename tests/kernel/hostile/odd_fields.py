@@ -39,16 +39,19 @@ class Maker:
         self.world = world
         self.rng = rng
         self.ids: dict[str, list[str]] = {}
+        self.live: dict[str, list[str]] = {}
         self.fresh = 0
         self.new_keys: list[str] = []
 
     def look(self) -> None:
         """Learn the ids that stand now."""
-        self.ids = {}
+        self.ids, self.live = {}, {}
         rows = self.world.state.rows.values()
         for row in rows:
             if is_record_id(row.id):
                 self.ids.setdefault(row.id[:3], []).append(row.id)
+                if row.live_for():
+                    self.live.setdefault(row.id[:3], []).append(row.id)
         for receivable in (row for row in rows if isinstance(row, Receivable)):
             self.ids.setdefault("frz", []).extend(freeze.id for freeze in receivable.freezes)
         for financing in self.world.state.rows.values():
@@ -157,7 +160,8 @@ class Maker:
             return rng.choice(rng.choice([ids for ids in self.ids.values() if ids]))
         if pattern[2:3].isalpha() and pattern[2:6].endswith("_"):
             prefix = pattern[2:5]
-            known = self.ids.get(prefix, [])
+            pool = self.live if rng.random() < 0.7 and self.live.get(prefix) else self.ids
+            known = pool.get(prefix, [])
             return rng.choice(known) if known and rng.random() < 0.97 else f"{prefix}_{NEVER}"
         if "A-Z]{3}" in pattern:
             return rng.choice(("CNY", "CNY", "CNY", "GBP", "JPY", "XXX"))

@@ -1,11 +1,8 @@
 """Games with registrations, roles and rulings in a financing."""
 
-from tallystick.kernel.financing.records import Settlement
 from tallystick.kernel.financing.registration import CancelRegistration
-from tallystick.kernel.financing.settlement import RuleOnFinancing
-from tallystick.kernel.financing.records import Verdict
 from tallystick.kernel.membership.records import Role
-from tallystick.kernel.membership.standing import SetPermissions, SucceedMember
+from tallystick.kernel.membership.standing import SetPermissions
 from tallystick.wire.status import Status
 from tests.support.financing import (
     asked,
@@ -16,9 +13,7 @@ from tests.support.financing import (
     market,
     pass_deadline,
     quoted,
-    registered,
     registration_of,
-    settlement_of,
 )
 from tests.support.receivables import anchor
 
@@ -72,16 +67,3 @@ def test_a_quote_of_one_who_is_no_funder_any_more_is_awarded() -> None:
     pass_deadline(m, financing)
     m.world.do(SetPermissions(member=m.funder, permissions=(), roles=()), by=m.trade.auditor)
     m.world.do(award_of(m, financing, m.funder), by=m.client, expect=Status.ROLE_MISSING)
-
-
-def test_the_client_inherits_the_arbitrator_and_rules_for_itself() -> None:
-    m = market()
-    financing = registered(m, settlement=Settlement.BANK)
-    net = m.world.submit(m.world.sign(settlement_of(m, financing, 1), by=m.funder)).facts["net"]
-    m.world.do(settlement_of(m, financing, int(net)), by=m.funder)
-    pass_deadline(m, financing)
-    m.world.do(SucceedMember(member=m.arbitrator, successor=m.client, order=anchor("order")), by=m.trade.auditor)
-    ruling = RuleOnFinancing(
-        financing=financing, verdict=Verdict.UNLOCK, ruling=anchor("ruling"), returned=anchor("returned")
-    )
-    m.world.do(ruling, by=m.client, expect=Status.MUST_RECUSE, vector="financing.rule/must_recuse")

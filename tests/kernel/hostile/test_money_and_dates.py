@@ -76,5 +76,6 @@ def test_the_clock_is_advanced_twice_in_one_block() -> None:
     world = World()
     governor = world.member("Governor", Role.GOVERNOR)
     farthest = AdvanceClock(to=world.now.plus(MAX_ADVANCE_MS))
-    world.do(farthest, farthest, by=governor)
+    world.do(farthest, farthest, by=governor, expect=Status.TOO_EARLY, vector="clock.advance/twice_in_a_block")
+    world.do(farthest, by=governor)
     assert world.row(Clock, "chain").offset_ms == MAX_ADVANCE_MS

@@ -1,13 +1,15 @@
 """A succession of somebody with more business than one batch: nothing may fall between two batches."""
 
 from tallystick.kernel.accounts.records import Balance
+from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.membership.business import BATCH, Walk
 from tallystick.kernel.membership.limits import DebtorCredit
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember
+from tallystick.kernel.receivables.judgments import CancelByJudgment
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.redemption.redeem import Redeem
-from tallystick.wire.amounts import MAX_UNITS, Units
+from tallystick.wire.amounts import Units
 from tallystick.wire.status import Status
 from tests.support.accounts import check_books, funded, held_for, money, opened
 from tests.support.receivables import Trade, anchor, issued, trade
@@ -52,9 +54,6 @@ def test_a_debt_is_paid_between_two_batches() -> None:
 
 
 def test_what_is_cancelled_between_two_batches_is_no_longer_out() -> None:
-    from tallystick.kernel.core.fields import Interval
-    from tallystick.kernel.receivables.judgments import CancelByJudgment
-
     t = trade()
     heir = t.world.member("Heir", Role.CLIENT)
     receivables = crowd(t.buyer, t.supplier, t)
@@ -101,19 +100,6 @@ def test_all_falls_due_in_the_block_after_the_first_batch() -> None:
         world.wait(until=pay_at.plus(at))
     assert {world.row(Receivable, each).state for each in receivables} == {ReceivableState.REDEEMED}
     check_books(world)
-
-
-def test_debts_that_would_not_fit_together_do_not_pass() -> None:
-    t = trade()
-    heir = t.world.member("Heir", Role.CLIENT)
-    issued(t.world, t.buyer, t.supplier, MAX_UNITS, t.auditor)
-    issued(t.world, heir, t.supplier, 1, t.auditor)
-    t.world.do(
-        SucceedMember(member=t.buyer, successor=heir, order=anchor("order")),
-        by=t.auditor,
-        expect=Status.AMOUNT_OVERFLOW,
-        vector="member.succeed/amount_overflow",
-    )
 
 
 def test_an_account_with_money_passes_to_one_who_owes() -> None:

@@ -13,6 +13,7 @@ from tallystick.kernel.accounts.records import Account, AccountsOf, Balance
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
+from tallystick.kernel.membership.rules import present_party
 from tallystick.wire.amounts import ZERO, Units, fits
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import Instant
@@ -129,6 +130,10 @@ def find_route(step: Step, payer: str, payee: str, currency: str, units: Units) 
 def receiving_ledger_account(step: Step, member: str, currency: str, purpose_id: str, custodian: str) -> str:
     """Where `custodian` pays `member`: its account there, else a hold account that pays out once one is open."""
     account = open_account(step, member, currency, custodian)
+    if account is None:
+        # Between two batches of a succession a record may still name the one that is gone.
+        member = present_party(step, member)
+        account = open_account(step, member, currency, custodian)
     return hold(custodian, currency, purpose_id, member) if account is None else account.ledger_account
 
 

@@ -336,9 +336,13 @@ class ReturnDeposit(Operation, tag="deposit.return"):
 
     def check(self, step: Step) -> Refusal | None:
         deposit = step.get(Deposit, self.deposit)
-        return _check_suspense(deposit, self.currency, self.units) or bank_references.check_unused(
-            step, deposit.custodian, self.bank_reference
-        )
+        refusal = _check_suspense(deposit, self.currency, self.units)
+        if refusal is not None:
+            return refusal
+        # After a reversal that left a claim the bank holds less than what members have.
+        if book.balance(step, book.bank_mirror(deposit.custodian, deposit.currency)) < deposit.units:
+            return refuse(Status.INSUFFICIENT_FUNDS, deposit=deposit.id, needed=deposit.units)
+        return bank_references.check_unused(step, deposit.custodian, self.bank_reference)
 
     def apply(self, step: Step) -> Iterator[Event]:
         deposit = step.get(Deposit, self.deposit)

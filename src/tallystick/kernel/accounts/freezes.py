@@ -138,6 +138,9 @@ class DeductByOrder(Operation, tag="account.deduct_by_order"):
         others = replace(row, freezes=tuple(one for one in row.freezes if one is not named))
         if others.free_at(step.now) < self.units:
             return refuse(Status.ACCOUNT_FROZEN, account=account.id, free=others.free_at(step.now), needed=self.units)
+        at_bank = book.balance(step, book.bank_mirror(account.custodian, account.currency))
+        if at_bank < self.units:
+            return refuse(Status.INSUFFICIENT_FUNDS, custodian=account.custodian, available=at_bank, needed=self.units)
         return bank_references.check_unused(step, account.custodian, self.bank_reference)
 
     def apply(self, step: Step) -> Iterator[Event]:

@@ -101,8 +101,6 @@ class AccountReview:
 
     def check_approval(self, step: Step, review: Review, decision: Decision) -> Refusal | None:
         account = step.get(Account, review.subject)
-        if decision.role is Role.CUSTODIAN and decision.reviewer != present_party(step, account.custodian):
-            return refuse(Status.NOT_THE_REVIEWER, organisation=decision.reviewer, custodian=account.custodian)
         judged = judge_account(step, account.owner, account.currency)
         return judged if isinstance(judged, Refusal) else None
 
@@ -142,7 +140,15 @@ def _owes(step: Step, member: str, currency: str) -> bool:
     return next(iter(step.index_range(f"unpaid/{member}/{currency}/")), None) is not None
 
 
-register("account", AccountReview())
+def _check_seat(step: Step, review: Review, reviewer: str, role: Role) -> Refusal | None:
+    """No other custodian than the one that would keep the account has a say in it."""
+    account = step.get(Account, review.subject)
+    if role is Role.CUSTODIAN and reviewer != present_party(step, account.custodian):
+        return refuse(Status.NOT_THE_REVIEWER, organisation=reviewer, custodian=account.custodian)
+    return None
+
+
+register("account", AccountReview(), _check_seat)
 
 
 def pass_account(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:

@@ -14,7 +14,7 @@ from tallystick.kernel.calendar.records import BusinessZone, CalendarYear, Conve
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.wire.errors import InvariantViolation
-from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS, Instant
+from tallystick.wire.instants import DAY_MS, HOUR_MS, LAST_MS, MINUTE_MS, Instant
 from tallystick.wire.status import Status
 
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
@@ -54,6 +54,8 @@ def start_of(state: Readable, day: datetime.date) -> Instant:
 
 def end_of(state: Readable, day: datetime.date) -> Instant:
     """The last millisecond of `day`; a window that ends with the day is open at this instant."""
+    if day == datetime.date.max:
+        return Instant(LAST_MS)
     return Instant(int(start_of(state, day + _DAY)) - 1)
 
 

@@ -4,7 +4,6 @@ A record's key is its table's name and its id. Index rows are not part of the st
 the record, kept beside it so that due work and a member's live business are found without a scan.
 """
 
-from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -85,29 +84,24 @@ def index_rows(key: str, facets: Facets) -> set[str]:
 def row_changes(key: str, before: Facets, after: Facets) -> list[tuple[str, bool]]:
     """The index rows that come (True) and go (False) when the facets of the record under `key` change."""
     changes: list[tuple[str, bool]] = []
-    for place, row_of in enumerate(_ROWS):
-        old, new = before[place], after[place]
-        if old == new:
-            continue
-        changes.extend([(row_of(each, key), False) for each in old if each not in new])
-        changes.extend([(row_of(each, key), True) for each in new if each not in old])
+    old, new = before[0], after[0]
+    if old != new:
+        changes += [(due_row(due, key), False) for due in old if due not in new]
+        changes += [(due_row(due, key), True) for due in new if due not in old]
+    former, present = before[1], after[1]
+    if former != present:
+        changes += [(f"live/{member}/{key}", False) for member in former if member not in present]
+        changes += [(f"live/{member}/{key}", True) for member in present if member not in former]
+    former, present = before[2], after[2]
+    if former != present:
+        changes += [(f"{label}/{key}", False) for label in former if label not in present]
+        changes += [(f"{label}/{key}", True) for label in present if label not in former]
     return changes
 
 
 def due_row(due: tuple[Queue, Instant], key: str) -> str:
     """The index row that puts record `key` into a queue at an instant; rows sort by queue, then time."""
     return f"due/{due[0]:d}/{due[1]:015d}/{key}"
-
-
-def _live_row(member: str, key: str) -> str:
-    return f"live/{member}/{key}"
-
-
-def _label_row(label: str, key: str) -> str:
-    return f"{label}/{key}"
-
-
-_ROWS: tuple[Callable[[Any, str], str], ...] = (due_row, _live_row, _label_row)  # in the order of the facets
 
 
 def decode_record(key: str, value: bytes) -> Record:

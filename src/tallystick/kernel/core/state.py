@@ -7,10 +7,11 @@ state tree is derived.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import islice
 from typing import Protocol
 
-from tallystick.kernel.core.record import NO_FACETS, Record, row_changes
+from tallystick.kernel.core.record import NO_FACETS, Record, index_rows, row_changes
+
+MANY_DROPPED = 1_000
 
 
 class State(Protocol):
@@ -32,13 +33,15 @@ class State(Protocol):
 class Overlay:
     """Changes over a base state: records by key (None: deleted) and the seed of each written row.
 
-    Between `begin` and `accept` or `rollback` lies one transaction, or one piece of due work. Index rows follow from the
-    records and are worked out when somebody asks for them (`index_range`, `index_changes`). `rules` remembers for one
-    block what follows from the rules in force (`Step.recall`).
+    Between `begin` and `accept` or `rollback` lies one transaction, or one piece of due work. Index rows follow from
+    the records and are worked out when somebody asks for them (`index_range`, `index_changes`). `rules` remembers for
+    one block what follows from the rules in force (`Step.recall`).
     """
 
     __slots__ = (
         "_before",
+        "_dropped",
+        "_fresh",
         "_index",
         "_indexed",
         "_seen",
@@ -60,7 +63,9 @@ class Overlay:
         self._before: dict[str, Record | None] = {}  # what the transaction under way has written over
         self._seen: dict[str, Record | None] = {}  # every record looked up or written here; the base stands still
         self._index: dict[str, bool] = {}
+        self._fresh: list[str] = []  # rows of `_index` that are not yet sorted in
         self._sorted: list[str] = []
+        self._dropped: set[str] = set()  # rows that came and went again since the base; they may still stand in `_sorted`
         self._stale: list[str] = []  # keys written since the index rows were worked out
         self._indexed: dict[str, Record | None] = {}  # the records that `_index` was worked out from
 
@@ -77,6 +82,7 @@ class Overlay:
         if key not in self._before:
             self._before[key] = self.find(key)
         self.records[key] = self._seen[key] = record
+        self._stale.append(key)
         if record.is_rule:
             self.rules_changed = True
 
@@ -85,6 +91,7 @@ class Overlay:
         if key not in self._before:
             self._before[key] = self.find(key)
         self.records[key] = self._seen[key] = None
+        self._stale.append(key)
 
     def begin(self) -> None:
         """Note from here on what is changed."""
@@ -105,7 +112,6 @@ class Overlay:
     def accept(self, seed: bytes) -> None:
         """Keep what was changed since `begin`; its rows are blinded from `seed` (32 bytes)."""
         self.seeds.update(dict.fromkeys(self._before, seed))
-        self._stale.extend(self._before)
         if self.rules_changed:
             self.rules.clear()
         self.begin()
@@ -117,8 +123,7 @@ class Overlay:
     def index_changes(self) -> dict[str, bool]:
         """The index rows that come (True) and go (False) with the changes, against the base."""
         indexed = self._indexed
-        stale = (*self._stale, *self._before)
-        self._stale = []
+        stale, self._stale = self._stale, []
         for key in stale:
             record = self._seen[key]
             before = indexed[key] if key in indexed else self.base.find(key)
@@ -128,8 +133,30 @@ class Overlay:
             old = NO_FACETS if before is None else before.facets()
             new = NO_FACETS if record is None else record.facets()
             if old != new:
-                self._index.update(row_changes(key, old, new))
+                for row, present in row_changes(key, old, new):
+                    self._note(key, row, present)
         return self._index
+
+    def _note(self, key: str, row: str, present: bool) -> None:
+        """Note that an index row of the record under `key` came or went.
+
+        One that goes and is not the base's is forgotten: else every later range would step over all that ever went.
+        """
+        index = self._index
+        if not present and row in self._dropped:
+            return
+        if not present and index.get(row):
+            base = self.base.find(key)
+            if base is None or row not in index_rows(key, base.facets()):
+                del index[row]
+                self._dropped.add(row)
+                return
+        if row not in index:
+            if row in self._dropped:
+                self._dropped.discard(row)
+            else:
+                self._fresh.append(row)
+        index[row] = present
 
     def index_range(self, start: str, stop: str) -> Iterator[str]:
         index = self.index_changes()
@@ -141,7 +168,7 @@ class Overlay:
         position = 0
         for row in self.base.index_range(start, stop):
             while position < len(mine) and mine[position] < row:
-                if index[mine[position]]:
+                if index.get(mine[position]):
                     yield mine[position]
                 position += 1
             if position < len(mine) and mine[position] == row:
@@ -150,16 +177,19 @@ class Overlay:
                     continue
             yield row
         for added in mine[position:]:
-            if index[added]:
+            if index.get(added):
                 yield added
 
     def _sorted_rows(self) -> list[str]:
         """The rows of `_index` in order, those that came since the last call sorted in."""
-        rows = self._sorted
-        if len(rows) < len(self._index):
-            rows.extend(islice(self._index, len(rows), None))  # a dict keeps the order in which rows came
-            rows.sort()  # nearly sorted, so cheap
-        return rows
+        if self._fresh:
+            self._sorted.extend(self._fresh)
+            self._sorted.sort()  # nearly sorted, so cheap
+            self._fresh.clear()
+        if len(self._dropped) > len(self._index) + MANY_DROPPED:
+            self._sorted = [row for row in self._sorted if row in self._index]
+            self._dropped.clear()
+        return self._sorted
 
     def block_hash(self, height: int) -> str | None:
         return self.base.block_hash(height)

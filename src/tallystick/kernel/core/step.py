@@ -60,6 +60,7 @@ class Step:
         "index",
         "organisations",
         "overlay",
+        "written",
     )
 
     def __init__(
@@ -81,6 +82,7 @@ class Step:
         self._made = 0
         self._writable = False
         self._found: dict[str, object] = {}
+        self.written = 0  # rows put and deleted, each time counted
 
     @property
     def now(self) -> Instant:
@@ -141,12 +143,14 @@ class Step:
         """Write a record in place of what stands under its key."""
         if not self._writable:
             raise InvariantViolation(f"{record.key} written while checking")
+        self.written += 1
         self.overlay.put(record)
 
     def delete(self, record: Record) -> None:
         """Remove a record."""
         if not self._writable:
             raise InvariantViolation(f"{record.key} deleted while checking")
+        self.written += 1
         self.overlay.delete(record.key)
 
     def coming_id(self, prefix: str) -> str:

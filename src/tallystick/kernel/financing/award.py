@@ -21,8 +21,8 @@ from tallystick.kernel.financing.lifecycle import (
 )
 from tallystick.kernel.financing.records import Award, Financing, FinancingState, QuoteState, Ranked
 from tallystick.kernel.governance.policies import policies
-from tallystick.kernel.membership.records import Permitted
-from tallystick.kernel.membership.rules import check_party, check_permission
+from tallystick.kernel.membership.records import Permitted, Role
+from tallystick.kernel.membership.rules import check_party, check_permission, check_role
 from tallystick.kernel.receivables import parcels
 from tallystick.kernel.receivables.negotiable import check_cut, check_negotiable
 from tallystick.kernel.receivables.records import Lock, LockKind, Parcel, Receivable
@@ -75,7 +75,7 @@ class AwardFinancing(Operation, tag="financing.award"):
             return refuse(Status.QUOTE_NOT_OPEN, quote=picked.id, state=picked.state.value)
         if all(entry.quote != picked.id for entry in _order(step, financing)):
             return refuse(Status.NOTHING_TO_PAY_OUT, discount_until_on=financing.discount_until_on)
-        refusal = check_party(step, picked.funder)
+        refusal = check_party(step, picked.funder) or check_role(step, picked.funder, Role.FUNDER)
         if refusal is not None or financing.state is FinancingState.QUOTED:
             return refusal
         parcel = _free_parcel(step, financing)

@@ -23,7 +23,7 @@ from tallystick.kernel.law.judge import judge_financing
 from tallystick.kernel.law.records import Judgement
 from tallystick.kernel.membership.limits import check_debtor_limit
 from tallystick.kernel.membership.records import Role
-from tallystick.kernel.membership.rules import check_party, check_role
+from tallystick.kernel.membership.rules import check_party, check_role, present_party
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.reviews.records import Decision, Review
 from tallystick.kernel.reviews.subjects import open_review, register
@@ -73,6 +73,7 @@ class SignFinancingContract(Operation, tag="financing.sign_contract"):
         signs_second = financing.state is FinancingState.CLIENT_SIGNED
         refusal = (
             check_party(step, financing.client if signs_second else financing.funder)
+            or check_role(step, financing.funder, Role.FUNDER)
             or check_undisturbed(step, financing)
             or self._check_arbitrator(step, financing)
         )
@@ -170,10 +171,7 @@ class _FinancingReview:
     reviewer_role = Role.AUDITOR
 
     def check_approval(self, step: Step, review: Review, decision: Decision) -> Refusal | None:
-        financing = step.get(Financing, review.subject)
-        if decision.reviewer == financing.debtor:
-            return refuse(Status.MUST_RECUSE, organisation=decision.reviewer)
-        return check_undisturbed(step, financing)
+        return check_undisturbed(step, step.get(Financing, review.subject))
 
     def approved(self, step: Step, review: Review, decision: Decision) -> Iterator[Event]:
         financing = step.get(Financing, review.subject)
@@ -188,7 +186,13 @@ class _FinancingReview:
         yield from end(step, step.get(Financing, review.subject), FinancingState.EXPIRED, "review_expired")
 
 
-register("financing", _FinancingReview())
+def _check_seat(step: Step, review: Review, reviewer: str, role: Role) -> Refusal | None:
+    """The debtor has no say in who becomes its creditor."""
+    debtor = step.get(Financing, review.subject).debtor
+    return refuse(Status.MUST_RECUSE, organisation=reviewer) if reviewer == present_party(step, debtor) else None
+
+
+register("financing", _FinancingReview(), _check_seat)
 
 
 class ConsentToSettlement(Operation, tag="financing.consent"):

@@ -179,7 +179,7 @@ def _quotes_left(before: Financing, after: Financing, member: str) -> tuple[Quot
     """
     awarded = {quote.funder for quote in after.quotes if quote.state is QuoteState.AWARDED}
     others = {quote.funder for quote in before.quotes if quote.state in BINDING and quote.funder != member}
-    barred = {after.client, after.debtor, *awarded}
+    barred = awarded | {after.client, after.debtor}
     left = []
     for was, quote in zip(before.quotes, after.quotes, strict=True):
         stands = quote.state in (QuoteState.SEALED, QuoteState.OPEN)

@@ -41,7 +41,13 @@ class RegisterFinancing(Operation, tag="financing.register"):
         return _by_funder(financing)
 
     def check(self, step: Step) -> Refusal | None:
-        return check_window(step, step.get(Financing, self.financing), FinancingState.APPROVED)
+        financing = step.get(Financing, self.financing)
+        refusal = check_window(step, financing, FinancingState.APPROVED)
+        if refusal is not None:
+            return refusal
+        if self.number is not None and any(entry.number == self.number for entry in financing.registrations):
+            return refuse(Status.RECORD_EXISTS, number=self.number)  # an assignment of its own: a number of its own
+        return None
 
     def apply(self, step: Step) -> Iterator[Event]:
         financing = step.get(Financing, self.financing)

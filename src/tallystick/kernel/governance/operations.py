@@ -282,10 +282,14 @@ class AdvanceClock(Operation, tag="clock.advance"):
             return refuse(Status.NOT_A_SANDBOX)
         if not step.now < self.to <= step.now.plus(MAX_ADVANCE_MS):
             return refuse(Status.BAD_DATES, to=self.to, block_time=step.now)
+        clock = step.find(Clock, "chain")
+        if clock is not None and clock.advanced_height == step.block.height:
+            return refuse(Status.TOO_EARLY, height=step.block.height)
         return None
 
     def apply(self, step: Step) -> Iterator[Event]:
         clock = step.find(Clock, "chain") or Clock(id="chain")
         ahead = int(self.to) - int(step.now)
-        step.put(msgspec.structs.replace(clock, offset_ms=clock.offset_ms + ahead))
+        set_on = msgspec.structs.replace(clock, offset_ms=clock.offset_ms + ahead, advanced_height=step.block.height)
+        step.put(set_on)
         yield CLOCK_ADVANCED("chain", step.organisations, to=self.to)

@@ -91,6 +91,11 @@ class PolicyBook(Record):
         raise InvariantViolation(f"no policies are in force on {day}")
 
 
+def policies_on(step: Step, day: datetime.date) -> Policies:
+    """The policies that were in force on `day`, for a window that opened then."""
+    return step.get(PolicyBook, "chain").on(day)
+
+
 def policies(step: Step) -> Policies:
     """The policies in force today."""
     return step.recall(("policies",), lambda: step.get(PolicyBook, "chain").on(step.today))

@@ -20,11 +20,10 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.currencies import check_currency
 from tallystick.kernel.governance.quorum import governors
-from tallystick.kernel.membership.business import SUCCEEDED_IN, on_succeeded
+from tallystick.kernel.membership.business import SUCCEEDED_IN
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.rules import acting_as, check_party
 from tallystick.wire.amounts import ZERO, Units, fits
-from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
 
 LIMIT_SET = EventKind("limit.set", "The limit of {debtor} is {units} {currency} through {until_on}.")
@@ -46,22 +45,27 @@ class FunderLimit(Struct):
 
 
 class DebtorCredit(Record):
-    """What is outstanding of a debtor in a currency, and the limits on it. Id `<debtor>.<currency>`."""
+    """What is outstanding of a debtor in a currency, and the limits on it. Id `<debtor>.<currency>`.
+
+    With a succession what is out passes at once to the row of `passed_to`; the receivables follow in batches.
+    """
 
     table = "credit"
 
     outstanding: Units = ZERO
     limit: Limit | None = None
     funders: tuple[FunderLimit, ...] = ()
+    passed_to: MemberId | None = None
 
     def live_for(self) -> tuple[str, ...]:
         return (self.id.partition(".")[0],) if self.outstanding else ()
 
 
 def credit_of(step: Step, debtor: str, currency: str) -> DebtorCredit:
-    """The row of a debtor in a currency, empty where nothing was drawn yet."""
+    """The row of a debtor, or of who succeeded to its debts, in a currency; empty where nothing was drawn yet."""
     row_id = f"{debtor}.{currency}"
-    return step.find(DebtorCredit, row_id) or DebtorCredit(id=row_id)
+    credit = step.find(DebtorCredit, row_id) or DebtorCredit(id=row_id)
+    return credit if credit.passed_to is None else credit_of(step, credit.passed_to, currency)
 
 
 def check_debtor_limit(
@@ -197,24 +201,22 @@ class SetLimit(Operation, tag="limit.set"):
 
 def check_debts_fit(step: Step, member: str, successor: str) -> Refusal | None:
     """Whether what is out on both of them is an amount in every currency; or amount_overflow."""
-    for row in step.index_range(f"live/{member}/credit/"):
-        credit = step.at(row.split("/", 2)[2])
-        if isinstance(credit, DebtorCredit):
-            currency = credit.id.partition(".")[2]
-            if not fits(credit.outstanding, credit_of(step, successor, currency).outstanding):
-                return refuse(Status.AMOUNT_OVERFLOW, debtor=successor, currency=currency)
+    for currency, credit in _out_on(step, member):
+        if not fits(credit.outstanding, credit_of(step, successor, currency).outstanding):
+            return refuse(Status.AMOUNT_OVERFLOW, debtor=successor, currency=currency)
     return None
 
 
-def _pass_on(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:
+def pass_debts(step: Step, member: str, successor: str) -> Iterator[Event]:
     """What was out on a succeeded debtor is out on its successor, whose own limits hold."""
-    if not isinstance(record, DebtorCredit):
-        raise InvariantViolation(f"{record.key} is not a credit row")
-    currency = record.id.partition(".")[2]
-    credit = credit_of(step, successor, currency)
-    step.put(msgspec.structs.replace(credit, outstanding=credit.outstanding + record.outstanding))
-    step.put(msgspec.structs.replace(record, outstanding=ZERO))
-    yield SUCCEEDED_IN(record.id, (member, successor), member=member, successor=successor)
+    for currency, credit in _out_on(step, member):
+        theirs = credit_of(step, successor, currency)
+        step.put(msgspec.structs.replace(theirs, outstanding=theirs.outstanding + credit.outstanding))
+        step.put(msgspec.structs.replace(credit, outstanding=ZERO, passed_to=successor))
+        yield SUCCEEDED_IN(credit.id, (member, successor), member=member, successor=successor)
 
 
-on_succeeded("credit", _pass_on)
+def _out_on(step: Step, member: str) -> list[tuple[str, DebtorCredit]]:
+    """The currencies in which something is out on `member`, with the rows."""
+    rows = [step.at(row.split("/", 2)[2]) for row in step.index_range(f"live/{member}/credit/")]
+    return [(row.id.partition(".")[2], row) for row in rows if isinstance(row, DebtorCredit)]

@@ -24,7 +24,7 @@ from tallystick.kernel.membership.entitlements import (
     with_roles,
     with_state,
 )
-from tallystick.kernel.membership.limits import check_debts_fit
+from tallystick.kernel.membership.limits import check_debts_fit, pass_debts
 from tallystick.kernel.membership.records import Member, MemberState, Permission, Role
 from tallystick.kernel.membership.rules import acting_as
 from tallystick.wire.status import Status
@@ -194,6 +194,7 @@ class SucceedMember(Operation, tag="member.succeed"):
         step.put(msgspec.structs.replace(member, successor=self.successor))
         stop_walk(step, self.member, Cause.SUSPENDED)
         yield SUCCEEDED(self.member, (self.member, self.successor), successor=self.successor)
+        yield from pass_debts(step, self.member, self.successor)
         yield from begin_walk(step, self.member, Cause.SUCCEEDED, self.successor)
 
 

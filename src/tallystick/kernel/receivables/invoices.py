@@ -7,6 +7,7 @@ before validity or is void, never by redemption.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -16,9 +17,9 @@ from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.membership.records import Role
-from tallystick.kernel.membership.rules import has_role
+from tallystick.kernel.membership.rules import acting_as, has_role
 from tallystick.kernel.receivables.parcels import live_parcels
-from tallystick.kernel.receivables.records import Invoice, InvoiceUse, Receivable
+from tallystick.kernel.receivables.records import MAX_BACKED, Invoice, InvoiceUse, Receivable
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.status import Status
 
@@ -54,7 +55,7 @@ def check_free(
 ) -> Refusal | None:
     """Whether these amounts may be taken besides what is used already, once those of `returning` are given back.
 
-    Order, per invoice: invoice_flagged, currency_mismatch, invoice_total_differs, over_invoice. The same invoice may
+    Order, per invoice: invoice_flagged, currency_mismatch, invoice_total_differs, too_many, over_invoice. The same invoice may
     stand in `uses` twice once it was recomputed; its amounts add up.
     """
     taken = {use.fingerprint: -use.amount for use in returning}
@@ -69,6 +70,8 @@ def check_free(
                 return refuse(Status.CURRENCY_MISMATCH, fingerprint=use.fingerprint, currency=invoice.currency)
             if invoice.total not in (None, use.total):
                 return refuse(Status.INVOICE_TOTAL_DIFFERS, fingerprint=use.fingerprint, total=invoice.total)
+            if sum(1 for _ in islice(step.index_range(f"backed_by/{use.fingerprint}/"), MAX_BACKED)) == MAX_BACKED:
+                return refuse(Status.TOO_MANY, fingerprint=use.fingerprint, limit=MAX_BACKED)
             already += invoice.used
         if already + use.amount > total:
             free = Units(max(total - already, 0))
@@ -177,7 +180,7 @@ class FlagInvoice(Operation, tag="invoice.flag"):
 class UnflagInvoice(Operation, tag="invoice.unflag"):
     """Lift the flag on an invoice that was flagged in error; what is pending on it goes on.
 
-    Signed by an auditor.
+    Signed by an auditor that neither owes nor holds what the invoice backs.
     """
 
     fingerprint: Hash
@@ -192,6 +195,9 @@ class UnflagInvoice(Operation, tag="invoice.unflag"):
             return refuse(Status.NOT_FOUND, fingerprint=self.fingerprint)
         if invoice.flag is None:
             return refuse(Status.WRONG_STATE, fingerprint=self.fingerprint, flag="none")
+        auditor = acting_as(step, Role.AUDITOR)
+        if any(auditor in _tell(step, receivable) for receivable in _backed_by(step, self.fingerprint)):
+            return refuse(Status.MUST_RECUSE, organisation=auditor)
         return None
 
     def apply(self, step: Step) -> Iterator[Event]:

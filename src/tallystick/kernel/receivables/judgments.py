@@ -21,7 +21,15 @@ from tallystick.kernel.receivables.freezes import check_not_concerned, check_uni
 from tallystick.kernel.receivables.parcels import cancel_units, parcels_over
 from tallystick.kernel.receivables.records import Parcel, Receivable, ReceivableState
 from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
-from tallystick.kernel.redemption.shares import assign_shares, cancel_shares, shares_over
+from tallystick.kernel.redemption.paying import after_payment
+from tallystick.kernel.redemption.shares import (
+    assign_shares,
+    cancel_shares,
+    put_redemption,
+    redemption_of,
+    shares_over,
+    without_questions,
+)
 from tallystick.kernel.transfers.passing import pass_on
 from tallystick.kernel.transfers.records import TransferKind
 from tallystick.wire.amounts import Units
@@ -103,6 +111,10 @@ class CancelByJudgment(Operation, tag="parcel.cancel_by_judgment"):
         closes = receivable.is_owed and changed.parcel_count == 0
         if closes:
             changed = ended(step, changed, ReceivableState.CLOSED)
+        elif gone:
+            row = without_questions(redemption_of(step, receivable), (self.interval,))
+            put_redemption(step, row)
+            changed = after_payment(step, changed, row)
         step.put(changed)
         if gone:
             undraw(step, receivable.debtor, receivable.currency, gone)

@@ -35,6 +35,7 @@ from tallystick.wire.instants import Instant
 INLINE_PARCELS = 32
 MAX_INVOICES = 500
 MAX_FREEZES = 64
+MAX_BACKED = 100  # receivables, pending or owed, behind which one invoice stands: a flag on it touches them in one step
 
 
 class ReceivableState(Enum):

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tallystick.kernel.accounts import book
+from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.fields import Anchor, Currency, Interval, ReceivableId, RecourseId
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.governance.policies import policies, policies_on
 from tallystick.kernel.membership.business import on_succeeded, rename
 from tallystick.kernel.membership.limits import undraw
 from tallystick.kernel.membership.rules import present_party
@@ -95,7 +96,8 @@ class ClaimRecourse(Operation, tag="recourse.claim"):
             since = paid.paid_at if isinstance(paid, Recourse) else since
         if since is None:
             raise InvariantViolation(f"{receivable.id} is overdue since no instant")
-        return since.plus(policies(step).recourse_claim_days * DAY_MS)
+        opened_on = day_of(step.overlay, since)  # a period that was set later shortens or revives nobody's
+        return since.plus(policies_on(step, opened_on).recourse_claim_days * DAY_MS)
 
     def apply(self, step: Step) -> Iterator[Event]:
         receivable = step.get(Receivable, self.receivable)
@@ -225,9 +227,11 @@ class PayRecourse(Operation, tag="recourse.pay"):
                 return refusal
         hop = step.get(Transfer, claim.hop)
         owed = Units(sum(answers_for(hop, part) for _, part in parts))
+        if not owed:
+            return refuse(Status.AMOUNT_ZERO)
         if self.units != owed:
             return refuse(Status.AMOUNT_DIFFERS, computed=owed, stated=self.units)
-        if self.receipt is not None or not owed:
+        if self.receipt is not None:
             return None
         route = book.find_route(step, claim.liable, claim.claimant, claim.currency, owed)
         return route if isinstance(route, Refusal) else None
@@ -235,7 +239,7 @@ class PayRecourse(Operation, tag="recourse.pay"):
     def apply(self, step: Step) -> Iterator[Event]:
         claim = step.get(Recourse, self.recourse)
         hop = step.get(Transfer, claim.hop)
-        if self.receipt is None and self.units:
+        if self.receipt is None:
             route = book.find_route(step, claim.liable, claim.claimant, claim.currency, self.units)
             if isinstance(route, Refusal):
                 raise InvariantViolation(f"{claim.liable} could pay {claim.id} when checked")

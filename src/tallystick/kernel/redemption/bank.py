@@ -20,7 +20,7 @@ from tallystick.kernel.receivables.parcels import frozen_units, live_parcels
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.paying import Part, after_payment, length_of, retire_parts
 from tallystick.kernel.redemption.records import BankPayment, Redemption
-from tallystick.kernel.redemption.shares import outside, put_redemption, redemption_of
+from tallystick.kernel.redemption.shares import outside, put_redemption, redemption_of, without_questions
 from tallystick.wire.amounts import Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS
@@ -126,12 +126,11 @@ class ConfirmPayment(Operation, tag="receivable.confirm_payment"):
         row = redemption_of(step, receivable)
         parts = _parts_of(step, receivable, step.actor, self._asked(row))
         answered = tuple(part.interval for part in parts)
-        waiting = tuple(left for interval in row.awaited for left in outside(interval, answered))
-        bank = replace(row.bank, waiting=waiting) if row.bank is not None and waiting else None
+        row = without_questions(row, answered)
         if self.answer is PaymentAnswer.RECEIVED:
-            yield from retire_parts(step, receivable, replace(row, bank=bank), parts, "bank")
+            yield from retire_parts(step, receivable, row, parts, "bank")
             return
-        row = replace(row, bank=bank, disputed=(*row.disputed, *answered))
+        row = replace(row, disputed=(*row.disputed, *answered))
         put_redemption(step, row)
         step.put(after_payment(step, receivable, row))
         yield _disputed(receivable, (step.actor,), self.units, "denied")

@@ -43,7 +43,8 @@ def wind_up(step: Step, receivable: Receivable) -> Iterator[Event]:
     """See to what hangs on a receivable that has ended, in whatever way; the receivable itself is written before."""
     row = redemption_of(step, receivable)
     earmarked_at = row.earmarked_at
-    put_redemption(step, replace(row, earmarked_at=None, unpaid=False, bank=None, disputed=(), dishonoured_at=None))
+    over = replace(row, earmarked_at=None, unpaid=False, bank=None, disputed=(), dishonoured_at=None, waited=False)
+    put_redemption(step, over)
     if earmarked_at is not None:
         source = book.earmark(earmarked_at, receivable.currency, receivable.id)
         units = book.balance(step, source)

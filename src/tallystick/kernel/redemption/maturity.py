@@ -137,14 +137,16 @@ def _kept_out(row: Redemption) -> tuple[Interval, ...]:
 def mark_overdue(step: Step, record: Record) -> Iterator[Event]:
     """Due work after the end of the moved due date and grace: the receivable is overdue, its debtor in arrears.
 
-    While holders still have time to confirm a bank payment of all that is left, it waits for them.
+    While holders still have time to confirm a bank payment of all that is left, it waits for them; but once, or a
+    debtor could put it off for ever by one false payment after another.
     """
     receivable = _receivable(record)
     if receivable.state not in (ReceivableState.VALID, ReceivableState.REDEEMING):
         step.put(replace(receivable, overdue_at=None))
         return
     row = redemption_of(step, receivable)
-    if row.bank is not None and not live_parts(step, receivable, row.awaited):
+    if row.bank is not None and not row.waited and not live_parts(step, receivable, row.awaited):
+        put_redemption(step, replace(row, waited=True))
         step.put(replace(receivable, overdue_at=row.bank.deadline))
         return
     step.put(replace(receivable, state=ReceivableState.OVERDUE, pay_at=None, overdue_at=None))

@@ -48,6 +48,7 @@ class Redemption(Record):
     bank: BankPayment | None = None
     disputed: tuple[Interval, ...] = ()
     dishonoured_at: Instant | None = None
+    waited: bool = False  # being overdue was put off for a bank payment, which happens once
 
     @property
     def awaited(self) -> tuple[Interval, ...]:

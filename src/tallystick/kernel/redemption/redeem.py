@@ -14,6 +14,7 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.law.facts import FundsFacts
 from tallystick.kernel.law.judge import judge_funds
+from tallystick.kernel.membership.rules import is_insolvent
 from tallystick.kernel.receivables.parcels import choose_units, find_parcel, frozen_units, parcels_over
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.bank import begin_bank_payment
@@ -67,8 +68,8 @@ def _check_own_account(step: Step, account_id: str, receivable: Receivable) -> R
 class Earmark(Operation, tag="redemption.earmark"):
     """Set money aside for one receivable; `units` is what shall be set aside in all.
 
-    Signed by the debtor. It may be lowered, to zero too, until the due date opens; from then on it is irrevocable. What
-    is left of it once the receivable has ended goes back. Source: DOMAIN section 3, "Redemption".
+    Signed by the debtor. It may be lowered, to zero too, until the debt falls due: at the opening of the due date, or by the
+    debtor's insolvency; from then on it is irrevocable. What is left of it once the receivable has ended goes back. Source: DOMAIN section 3, "Redemption".
     """
 
     while_suspended = True
@@ -103,9 +104,15 @@ class Earmark(Operation, tag="redemption.earmark"):
         if self.units == present:
             return refuse(Status.BAD_VALUE, field="units", earmarked=present)
         if self.units < present:
-            binding = receivable.moved_due_on is None or step.today >= receivable.moved_due_on
+            binding = self._is_binding(step, receivable)
             return refuse(Status.EARMARK_BINDING, due_on=receivable.moved_due_on) if binding else None
         return book.check_account_can_pay(step, account, self.units - present)
+
+    @staticmethod
+    def _is_binding(step: Step, receivable: Receivable) -> bool:
+        """Whether the debt has fallen due: by its day, or as its debtor is insolvent."""
+        due_on = receivable.moved_due_on
+        return due_on is None or step.today >= due_on or is_insolvent(step, receivable.debtor)
 
     def apply(self, step: Step) -> Iterator[Event]:
         receivable = step.get(Receivable, self.receivable)

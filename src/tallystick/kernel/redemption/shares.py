@@ -130,6 +130,13 @@ def redemption_of(step: Step, receivable: Receivable) -> Redemption:
     )
 
 
+def without_questions(row: Redemption, gone: tuple[Interval, ...]) -> Redemption:
+    """`row` once nobody is asked any more whether units of `gone` were paid through a bank."""
+    waiting = tuple(left for interval in row.awaited for left in outside(interval, gone))
+    bank = replace(row.bank, waiting=waiting) if row.bank is not None and waiting else None
+    return replace(row, bank=bank, disputed=tuple(left for one in row.disputed for left in outside(one, gone)))
+
+
 def _change_holder(step: Step, receivable: Receivable, interval: Interval, to: str) -> None:
     row = step.find(Redemption, receivable.id)
     if row is None:

@@ -12,6 +12,7 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.membership.business import on_succeeded, on_suspended, rename
 from tallystick.kernel.membership.records import Member, MemberState
+from tallystick.kernel.membership.rules import present_party
 from tallystick.kernel.reviews.records import (
     Checklist,
     Decision,
@@ -25,6 +26,7 @@ from tallystick.kernel.reviews.records import (
 from tallystick.kernel.reviews.subjects import (
     APPROVED,
     SUBJECTS,
+    check_seat,
     close_review,
     end_review,
     expire_review,
@@ -62,10 +64,9 @@ class DecideReview(Operation, tag="review.decide"):
         if review is None:
             return refuse(Status.NOT_FOUND, review=self.review)
         panel = self._panel(step, review)
-        if panel is None:
-            roles = " or ".join(panel.role.value for panel in review.panels)
-            return refuse(Status.NOT_THE_REVIEWER, organisation=step.actor, needs=roles)
-        if step.actor in review.parties or step.actor in review.recused:
+        if isinstance(panel, Refusal):
+            return panel
+        if step.actor in review.parties or any(present_party(step, one) == step.actor for one in review.recused):
             return refuse(Status.MUST_RECUSE, organisation=step.actor, subject=review.subject)
         if review.state is not ReviewState.REQUESTED:
             return refuse(Status.ALREADY_DECIDED, review=review.id, state=review.state.value)
@@ -84,7 +85,7 @@ class DecideReview(Operation, tag="review.decide"):
     def apply(self, step: Step) -> Iterator[Event]:
         review = step.get(Review, self.review)
         panel = self._panel(step, review)
-        if panel is None:
+        if isinstance(panel, Refusal):
             raise InvariantViolation(f"{step.actor} does not decide {review.id}")
         decision = step.once("decision", lambda: self._decision(step, panel))
         review = msgspec.structs.replace(review, decisions=(*review.decisions, decision))
@@ -106,10 +107,18 @@ class DecideReview(Operation, tag="review.decide"):
             )
 
     @staticmethod
-    def _panel(step: Step, review: Review) -> Panel | None:
+    def _panel(step: Step, review: Review) -> Panel | Refusal:
         """The first of the review's panels that the actor sits on."""
         actor = step.get(Member, step.actor)
-        return next((panel for panel in review.panels if actor.has_role(panel.role)), None)
+        roles = " or ".join(panel.role.value for panel in review.panels)
+        refusal = refuse(Status.NOT_THE_REVIEWER, organisation=step.actor, needs=roles)
+        for panel in review.panels:
+            if actor.has_role(panel.role):
+                barred = check_seat(step, review, step.actor, panel.role)
+                if barred is None:
+                    return panel
+                refusal = barred
+        return refusal
 
     def _decision(self, step: Step, panel: Panel) -> Decision:
         return Decision(

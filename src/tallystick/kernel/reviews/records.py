@@ -111,8 +111,3 @@ class Review(Record):
 
     def live_for(self) -> tuple[str, ...]:
         return self.parties if self.state is ReviewState.REQUESTED else ()
-
-    def labels(self) -> tuple[str, ...]:
-        if self.state is not ReviewState.REQUESTED:
-            return ()
-        return tuple(f"open_review/{panel.role.value}" for panel in self.panels)

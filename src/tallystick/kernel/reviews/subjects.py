@@ -12,8 +12,8 @@ and opens a review with `events = open_review(step, "receivable", r.id, (r.debto
 review's id from `coming_review(step)` beforehand where its own record names it.
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.records import Member, Role
+from tallystick.kernel.membership.rules import present_party
 from tallystick.kernel.reviews.records import Decision, Panel, Review, ReviewState
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS
@@ -55,14 +56,25 @@ class Subject(Protocol):
         """The deadline passed without a decision."""
 
 
+CheckSeat: TypeAlias = Callable[[Step, Review, str, Role], Refusal | None]
+
 SUBJECTS: dict[str, Subject] = {}
+_SEATS: dict[str, CheckSeat] = {}
 
 
-def register(kind: str, subject: Subject) -> None:
-    """Declare what reviews of `kind` are about."""
+def register(kind: str, subject: Subject, check_seat: CheckSeat | None = None) -> None:
+    """Declare what reviews of `kind` are about, and who of those with the role may not vote in one at all."""
     if kind in SUBJECTS:
         raise InvariantViolation(f"two subjects of review are named {kind}")
     SUBJECTS[kind] = subject
+    if check_seat is not None:
+        _SEATS[kind] = check_seat
+
+
+def check_seat(step: Step, review: Review, reviewer: str, role: Role) -> Refusal | None:
+    """Whether `reviewer`, which holds `role`, may vote in it, be it to approve or to refuse."""
+    check = _SEATS.get(review.subject_kind)
+    return None if check is None else check(step, review, reviewer, role)
 
 
 def open_review(
@@ -101,7 +113,8 @@ def open_review(
 
 def _sponsors(step: Step, parties: tuple[str, ...]) -> tuple[str, ...]:
     found = (step.get(Member, party).sponsor for party in parties)
-    return tuple(dict.fromkeys(name for name in found if name is not None and name not in parties))
+    present = (present_party(step, name) for name in found if name is not None)
+    return tuple(dict.fromkeys(name for name in present if name not in parties))
 
 
 def end_review(step: Step, review: Review, state: ReviewState, reason: str | None = None) -> Review:

@@ -9,43 +9,31 @@ import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from nacl.signing import SigningKey
 
 from tallystick.kernel import machine
 from tallystick.kernel.chain_rows import Clock
-from tallystick.kernel.core.record import Record, decode_record
 from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.transaction import read, read_checked
-from tallystick.ledger.archive import NS_PER_MS, ArchivedBlock
+from tallystick.ledger.archive import NS_PER_MS
 from tallystick.ledger.engine import (
     Committed,
-    Cursor,
     Health,
-    HeightUnavailable,
-    NotYet,
     Outcome,
-    PlacedEvent,
-    Pruned,
-    Read,
     RefusedAtDoor,
-    StateProof,
     Unknown,
 )
-from tallystick.ledger.execution import BlockExecution, Done, Repeated, blinded
-from tallystick.ledger.opening import Opened, genesis_validators, open_ledger
-from tallystick.ledger.restoring import back_up
+from tallystick.ledger.engines.reading import StoreReading
+from tallystick.ledger.execution import BlockExecution, Done, Repeated
 from tallystick.ledger.sealing import seal
 from tallystick.ledger.signing_guard import SigningGuard
-from tallystick.ledger.snapshots import take_snapshot
 from tallystick.ledger.store import Batch, Family, Store
 from tallystick.ledger.verification import VerificationProcess
 from tallystick.proof import comet
-from tallystick.proof.state_proof import key_hash
 from tallystick.wire.errors import DecodeError, InvariantViolation
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
@@ -58,7 +46,6 @@ INLINE = 24  # so few signatures are checked faster here than by handing them ov
 IDLE_SECONDS = 0.5
 CLOCK_JUMP_MS = 600_000
 FAULTS_KEPT = 100
-FOLLOW_SECONDS = 0.2
 
 
 class _Ticket:
@@ -101,7 +88,7 @@ def wall_clock_ms() -> int:
     return time.time_ns() // NS_PER_MS
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(StoreReading):
     """The engine contract on one store.
 
     `clock` gives wall time in milliseconds; tests pass their own. `guard` is the file outside of the store that keeps a
@@ -116,30 +103,19 @@ class EmbeddedEngine:
         clock: Callable[[], int] = wall_clock_ms,
         guard: SigningGuard | None = None,
     ) -> None:
-        self._store = store
+        super().__init__(store, genesis)
         self._key = key
         self._clock = clock
-        self._opened: Opened = open_ledger(store, genesis)
-        self._tip = self._opened.tip
-        self._archive = self._opened.archive
-        self.chain_id = self._opened.chain.chain_id
-        self.genesis = self._opened.genesis
-        self._validators = comet.ValidatorSet.of((comet.Validator(bytes(key.verify_key), 1),))
-        if self._validators.hash() != genesis_validators(self.genesis).hash():
+        own = comet.ValidatorSet.of((comet.Validator(bytes(key.verify_key), 1),))
+        if self._validators.hash() != own.hash():
             raise DecodeError("the node key is not the validator that the genesis names")
-        self._held = _copy_held(self._opened.copied_at)
         self._guard = guard
         if guard is not None and not self._held:
             guard.open(self.chain_id, self._tip.height, self._opened.predecessors)
         self._clock_reference: tuple[int, float] | None = None
-        self._problem = self._held
         self._faults: deque[str] = deque(maxlen=FAULTS_KEPT)
         self._inbox: deque[_Item] = deque()
         self._changed = threading.Condition()
-        self._committed = threading.Condition()
-        self._reading = threading.RLock()
-        self._stopping = False
-        self._closed = False
         self._verifier = VerificationProcess()
         self._writer = threading.Thread(target=self._run, name="tallystick-writer", daemon=True)
         self._writer.start()
@@ -365,104 +341,9 @@ class EmbeddedEngine:
             self._problem = self._held
             self._changed.notify()
 
-    # Reading
-
-    def result(self, body_hash: bytes) -> Committed | None:
-        return self._archive.result(body_hash)
-
-    def query(
-        self, key: str, *, min_height: int = 0, at_height: int | None = None, timeout_seconds: float = 10.0
-    ) -> Read:
-        if not self._wait_until(lambda: self._tip.height >= min_height, timeout_seconds):
-            raise TimeoutError(f"height {min_height} was not reached")
-        with self._reading:
-            height = self._tip.height
-            if at_height is not None and at_height != height:
-                raise HeightUnavailable(height)
-            stored = self._store.get(Family.STATE, key.encode())
-        return Read(height, None if stored is None else decode_record(key, blinded(stored)[1]))
-
-    def scan(self, table: str, after: str = "", limit: int = 1_000) -> list[Record]:
-        start = f"{table}/{after}\x00" if after else f"{table}/"
-        found = []
-        for key, stored in self._store.range(Family.STATE, start.encode(), f"{table}0".encode()):
-            found.append(decode_record(key.decode(), blinded(stored)[1]))
-            if len(found) == limit:
-                break
-        return found
-
-    def labelled(self, label: str, limit: int = 10_000) -> list[str]:
-        """Keys of the records that stand under an index label, like `live/<member>` or `role/auditor`."""
-        rows = self._store.range(Family.INDEX, f"{label}/".encode(), f"{label}0".encode())
-        return [row.decode()[len(label) + 1 :] for (row, _), _ in zip(rows, range(limit), strict=False)]
-
-    def events(self, after: Cursor, limit: int = 10_000) -> list[PlacedEvent]:
-        first = self._archive.first_height() or self._tip.height + 1
-        if after.height < first and first > 1:
-            raise Pruned(first)
-        return list(self._archive.events_after(after, limit))
-
-    def follow(self, after: Cursor, stop: Callable[[], bool]) -> Iterator[PlacedEvent]:
-        while not stop() and not self._closed:
-            seen = self._tip.height
-            batch = self.events(after)
-            for placed in batch:
-                after = placed.cursor
-                yield placed
-            if not batch:
-                if self._stopping:
-                    return
-                self._wait_until(self._above(seen, stop), FOLLOW_SECONDS)
-
-    def _above(self, height: int, stop: Callable[[], bool]) -> Callable[[], bool]:
-        return lambda: self._tip.height > height or stop()
-
-    def _wait_until(self, reached: Callable[[], bool], timeout_seconds: float) -> bool:
-        with self._committed:
-            return self._committed.wait_for(lambda: reached() or self._stopping, timeout_seconds) and reached()
-
-    def prove(self, key: str) -> StateProof:
-        with self._reading:
-            header = self._tip.header
-            roots = self._opened.roots
-            if header is None or header.app_hash != roots.app_hash:
-                raise NotYet("the header that covers the present state does not exist yet")
-            stored = self._store.get(Family.STATE, key.encode())
-            proof = self._opened.tree.prove(key_hash(key))
-            blind, value = (b"", None) if stored is None else blinded(stored)
-            return StateProof(self._tip.height - 1, key, blind, value, proof, roots.state, roots.receipts)
-
-    def light_block(self, height: int) -> comet.LightBlock:
-        block = self._block(height)
-        return comet.LightBlock(block.header, block.commit, self._validators)
-
-    def transactions(self, height: int) -> list[bytes]:
-        return self._block(height).transactions
-
-    def _block(self, height: int) -> ArchivedBlock:
-        block = self._archive.block(height)
-        if block is None:
-            raise HeightUnavailable(self._tip.height)
-        return block
-
     def health(self) -> Health:
-        return Health(
-            self._tip.height,
-            Instant(self._tip.time_ns // NS_PER_MS),
-            self._opened.roots.app_hash,
-            self._problem,
-            (*self._faults, *filter(None, (self._verifier.problem,))),
-            len(self._inbox),
-            "1 of 1, the operator",
-        )
-
-    # Keeping
-
-    def snapshot(self, target: Path) -> int:
-        return take_snapshot(self._store, target)
-
-    def backup(self, target: Path) -> int:
-        return back_up(self._store, target)
+        faults = (*self._faults, *filter(None, (self._verifier.problem,)))
+        return self._state_of_health(faults, len(self._inbox))
 
     def close(self) -> None:
         """Finish what was handed in, seal the proof block, and let go of the directory. Safe to call twice."""
@@ -497,12 +378,3 @@ def settle_collector() -> None:
 def _refused(raw: bytes) -> Refusal | None:
     outcome = read(raw)
     return outcome if isinstance(outcome, Refusal) else None
-
-
-def _copy_held(copied_at: int | None) -> str:
-    if copied_at is None:
-        return ""
-    return (
-        f"this ledger is a copy made at height {copied_at}: nothing is ordered on it before it is brought up to date"
-        " from the block log or opened as a new revision of the chain id"
-    )
