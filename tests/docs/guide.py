@@ -4,6 +4,7 @@ A command line may end in a comment that says how it ends:
 
     tally receivable request ...      # rcv_9byg           it makes this record; other commands may name it from here on
     tally transfer request ...        # refused: over_available
+    tally show rcv_9byg               # says: redeemed     this word is in what people read
     tally node run &                  # goes on in the background until `kill %1` or the guide's end
 
 Ids differ from ledger to ledger: the one in the comment stands for the first new id of its kind in what the command
@@ -24,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tallystick.cli.main import run
+from tallystick.node.composition import node_answers
+from tallystick.node.home import new_home
 from tests.support.commands import PASSPHRASE, TALLY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +36,7 @@ _ID = re.compile(r"\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{16}\b")
 _NAMED = re.compile(r"\b(?!mbr_)[a-z]{3}_[0-9a-hjkmnp-tv-z]{4}\b")
 _INNER = re.compile(r"\$\((tally [^()]*)\)")
 _REFUSED = re.compile(r"refused: (\w+)")
+_SAYS = re.compile(r"says: (\S+)")
 _WAIT_SECONDS = 20
 
 
@@ -43,6 +47,7 @@ class Line:
     command: str
     names: tuple[str, ...]
     refused: str
+    says: str
     in_background: bool
 
 
@@ -54,10 +59,11 @@ def commands(text: str) -> list[Line]:
             command, _, comment = line.partition(" #")
             command = command.strip()
             if command and not command.startswith("#"):
-                refused = _REFUSED.search(comment)
+                refused, says = _REFUSED.search(comment), _SAYS.search(comment)
+                line_says = says[1] if says else ""
                 names = tuple(_NAMED.findall(comment))
                 background = command.endswith("&")
-                found.append(Line(command.rstrip("& "), names, refused[1] if refused else "", background))
+                found.append(Line(command.rstrip("& "), names, refused[1] if refused else "", line_says, background))
     return found
 
 
@@ -89,7 +95,7 @@ class Reader:
         elif command == "kill %1":
             self._stop()
         elif command.startswith("tally "):
-            code, printed = _tally(shlex.split(command)[1:], as_json=True)
+            code, printed = _tally(shlex.split(command)[1:], as_json=not line.says)
             self.outputs.append(printed)
             self._judge(line, code, printed)
         else:
@@ -101,6 +107,7 @@ class Reader:
             assert json.loads(printed)["status"] == line.refused, printed
             return
         assert code == 0, f"{line.command}\nended with {code}\n{printed}"
+        assert line.says in printed, f"{line.command}\ndoes not say {line.says}\n{printed}"
         known = set(self.ids.values())
         new = [name for name in dict.fromkeys(_ID.findall(printed)) if name not in known]
         for name in line.names:
@@ -122,7 +129,7 @@ class Reader:
         words = shlex.split(command)[1:]
         self._background.append(subprocess.Popen([*TALLY, *words], stdout=subprocess.DEVNULL))
         until = time.monotonic() + _WAIT_SECONDS
-        while _tally(["node", "status"], as_json=True)[1].find('"node_running": true') < 0:
+        while not node_answers(new_home(None)):  # a command would open the ledger itself and be in the node's way
             assert time.monotonic() < until, f"{command} does not answer"
             time.sleep(0.2)
 

@@ -239,7 +239,8 @@ def test_a_genesis_without_a_governor_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_wrong_passphrase_is_a_clear_error(tally: Tally) -> None:
-    ended = tally.with_environment(TALLYSTICK_PASSPHRASE="wrong")("members", expect=2)
+    wrong = tally.with_environment(TALLYSTICK_PASSPHRASE="wrong")
+    ended = wrong("receivable", "withdraw", the_receivable(tally), "--as", "askew", expect=2)
     assert "the passphrase does not open this key" in ended.err
     assert "node.key" in ended.err
 

@@ -38,7 +38,7 @@ def text_of(at: Desk, value: Any, currency: str = "") -> str:
         case Position():
             return "genesis" if value.height == 0 else f"block {value.height}"
         case Interval():
-            return interval_text(value)
+            return f"{interval_text(value)}, {at.money(value.length, currency)}" if currency else interval_text(value)
         case Anchor():
             media_type = value.media_type or "application/pdf"
             return f"{value.kind}, {media_type}, {value.size:,} bytes, {value.hash[:HASH_SHOWN]}..."

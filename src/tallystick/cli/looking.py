@@ -1,7 +1,7 @@
 """`tally show`, `tally list`, `tally members`: what stands on the ledger."""
 
 from collections.abc import Iterator
-from enum import EnumType
+from enum import Enum, EnumType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tallystick.kernel.membership.records import Member
 
 USUAL_LIMIT = 50
+WIDE = 100
 PARTY_FIELDS = (
     "debtor", "creditor", "requester", "sender", "receiver", "client", "owner", "custodian", "member", "holder",
     "claimant", "liable", "funder", "sponsor", "remitter", "payer",
@@ -176,7 +177,8 @@ def _known_states(wanted: str) -> str:
     field = next((one for one in msgspec.structs.fields(TABLES[wanted]) if one.name == "state"), None)
     if field is None or not isinstance(field.type, EnumType):
         return "; it has no states"
-    return f"; its states are {', '.join(one.value for one in field.type)}"
+    states: list[Enum] = list(field.type)
+    return f"; its states are {', '.join(str(one.value) for one in states)}"
 
 
 def parties_of(row: "Record") -> set[str]:
@@ -220,10 +222,14 @@ def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
     dates = [name for name in ("due_on", "deadline", "closes_at") if hasattr(first, name)][:1]
     has_amount = whole_amount(first) is not None or hasattr(first, "units")
     labels = [name.replace("_", " ") for name in (*names, *dates)]
+    is_narrow = at.output.console.width < WIDE and len(names) > 1
     columns = ["id", *labels, *(["amount"] if has_amount else []), *(["state"] if _state_of(first) else [])]
+    if is_narrow:
+        columns = ["id", ", ".join(labels[: len(names)]), *columns[1 + len(names) :]]
     rows = table(*columns, right=("amount",), keep=("id", "due on", "deadline", "closes at", "state", "subject"))
     for row in found:
-        cells = [row.id, *(text_of(at, getattr(row, name), str(getattr(row, "currency", ""))) for name in names)]
+        named = [text_of(at, getattr(row, name), str(getattr(row, "currency", ""))) for name in names]
+        cells = [row.id, *(["\n".join(named)] if is_narrow else named)]
         cells += [_day(at, getattr(row, name)) for name in dates]
         if has_amount:
             amount = whole_amount(row)

@@ -35,13 +35,13 @@ def run(*, common: Common = NO_OPTIONS) -> None:
 @app.command
 def status(*, common: Common = NO_OPTIONS) -> None:
     """How the ledger and its node are. Exit code 3 while the node takes no transactions."""
-    from tallystick.node.composition import READING_ONLY, node_answers
+    from tallystick.node.composition import node_answers
 
     with desk(common, reading=True) as at:
         session = at.session
         running = node_answers(session.home)
         health = session.engine.health()
-        problem = "" if health.problem == READING_ONLY else health.problem
+        problem = "" if session.only_looks else health.problem
         at.output.data(
             {
                 "chain_id": session.engine.chain_id,

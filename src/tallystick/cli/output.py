@@ -88,7 +88,13 @@ def table(*columns: str, right: Sequence[str] = (), title: str = "", keep: Seque
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"\n{title}" if title else None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
     for name in columns:
         is_right = name in right
         made.add_column(

@@ -110,6 +110,8 @@ def _invoices(at: Desk, receivable: Receivable) -> "Iterator[RenderableType]":
 
 def _lineage(at: Desk, receivable: Receivable) -> "Iterator[RenderableType]":
     """What happened to it, as the records that its events name: reviews, transfers, financings, the rest."""
+    from rich.text import Text
+
     related = related_records(at, receivable)
     transfers = [one for one in related if isinstance(one, Transfer)]
     if transfers:
@@ -121,6 +123,7 @@ def _lineage(at: Desk, receivable: Receivable) -> "Iterator[RenderableType]":
         yield _financing(at, financing)
     for one in related:
         if not isinstance(one, Transfer | Review | Financing):
+            yield Text(f"\n{one.table}", style="bold")
             yield fields_card(at, one)
 
 

@@ -28,7 +28,8 @@ from tallystick.kernel.machine import Result
 from tallystick.kernel.transaction import Transaction, body_bytes, read_checked
 from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, RefusedAtDoor, Unknown
 from tallystick.ledger.engines.embedded import wall_clock_ms
-from tallystick.node.composition import READING_ONLY, open_engine, read_genesis
+from tallystick.ledger.engines.reading import READING_ONLY
+from tallystick.node.composition import open_engine, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases, StoredKey, stored_keys
 from tallystick.node.lookup import Lookup
@@ -207,9 +208,14 @@ class Session:
         return found
 
     @property
+    def only_looks(self) -> bool:
+        """Whether this process opened the ledger without a key, to look at it."""
+        return self.engine.health().problem == READING_ONLY
+
+    @property
     def due_work_waits(self) -> bool:
         """Whether work is due that only whoever signs blocks can do: the ledger shows the state before it."""
-        return self.engine.health().problem == READING_ONLY and machine.is_due(self.state, self.now())
+        return self.only_looks and machine.is_due(self.state, self.now())
 
     def dry_run(self, body: bytes) -> DryRun:
         """Run a body through the kernel over the present state and throw the result away. No key is needed."""
