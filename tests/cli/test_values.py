@@ -82,6 +82,11 @@ def read(kind: Any, given: Any, currency: str = "GBP") -> Any:
             "may=issue,currency=JPY,ceiling=500",
             {"may": "issue", "currency": "JPY", "ceiling": "500"},
         ),
+        (
+            Permission,
+            "may=issue,currency=GBP,ceiling=1,234.50",
+            {"may": "issue", "currency": "GBP", "ceiling": "123450"},
+        ),
         (tuple[Permission, ...], ['[{"may": "issue", "currency": "GBP", "ceiling": "1.5"}]'],
          [{"may": "issue", "currency": "GBP", "ceiling": "150"}]),
         (dict[str, bool | int | str], ["days=5", "shortfall=pro_rata"], {"days": 5, "shortfall": "pro_rata"}),
@@ -97,6 +102,7 @@ def test_what_people_write(kind: Any, given: Any, expected: Any) -> None:
         (Units, "1.234", "at most 2 decimal places"),
         (Units, "-1", "not an amount"),
         (Units, "1e3", "not an amount"),
+        (Units, "1234,50", "not an amount like"),
         (Units, "١٢", "not an amount"),
         (Rate, "5.1234567", "not a rate"),
         (datetime.date, "22.11.2026", "not a date"),
@@ -126,7 +132,7 @@ def test_an_amount_needs_a_currency() -> None:
 
 def test_nested_values_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(
-        '[[items]]\nmay = "issue"\ncurrency = "GBP"\nceiling = "2"\nuntil_on = 2027-01-01\n'
+        '[[field]]\nmay = "issue"\ncurrency = "GBP"\nceiling = "2"\nuntil_on = 2027-01-01\n'
     )
     given = read(tuple[Permission, ...], [f"@{tmp_path / 'p.toml'}"])
     assert given == [{"may": "issue", "currency": "GBP", "ceiling": "200", "until_on": "2027-01-01"}]

@@ -151,3 +151,26 @@ def test_a_mapping_without_a_needed_field_is_refused(tally: Tally, tmp_path: Pat
     words = ("import", "invoices", file, "--as", "askew", "--mapping")
     assert "no column for due_on" in tally(*words, "number=reference,amount=net", expect=2).err
     assert "there is no field 'colour'" in tally(*words, "colour=net", expect=2).err
+
+
+def test_what_spreadsheets_write_is_read(tally: Tally, tmp_path: Path) -> None:
+    """A byte order mark, semicolons, CRLF, quotes, thousands separated, a cell over two lines."""
+    due_on = (TODAY + datetime.timedelta(days=60)).isoformat()
+    lines = ("Invoice No;Customer;Net;Due", f'"INV-1";"Millbrook Council";"1,234.50";{due_on}')
+    (tmp_path / "june.csv").write_bytes("\r\n".join(("\ufeff" + lines[0], *lines[1:], "")).encode())
+    words = ("import", "invoices", tmp_path / "june.csv", "--as", "askew", "--json", "--mapping")
+    mapping = "number=Invoice No,buyer=Customer,amount=Net,due_on=Due"
+    assert "no column for currency" in tally(*words, mapping, expect=2).err
+    assert tally(*words, mapping, "--currency", "GBP").json["imported"] == 1
+    assert tally("list", "receivable", "--json").json[0]["face"] == "123450"
+
+
+def test_rejects_come_back_as_they_were(tally: Tally, tmp_path: Path) -> None:
+    """A row that lacks a cell does not become a whole one by way of the rejects; refusals are in words of people."""
+    file = write(tmp_path / "invoices.csv", row("INV-1", "2000000.00"), ("Millbrook Council", "INV-7", "1.00"))
+    assert bring_in(tally, file, expect=1)["rejected"] == 2
+    with (tmp_path / "invoices.csv.rejects.csv").open(newline="") as rejects:
+        _, first, second = csv.reader(rejects)
+    assert "organisation Askew Books Limited" in first[1]
+    assert "ceiling 1,000,000.00 GBP" in first[1]
+    assert second[2:] == ["Millbrook Council", "INV-7", "1.00"]

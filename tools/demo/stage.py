@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from tallystick.node.amounts import grouped
 from tallystick.kernel import machine
 from tallystick.kernel.calendar.days import start_of
 from tallystick.kernel.core.operation import Operation
@@ -20,6 +19,7 @@ from tallystick.kernel.governance.operations import AdvanceClock
 from tallystick.kernel.membership.records import Member
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import Checklist, ChecklistItem, Finding, ReviewResult
+from tallystick.node.amounts import grouped
 from tallystick.node.lineage import rows_of
 from tallystick.node.session import Cursor, Outcome, PlacedEvent, Session, Submitted, Unknown
 from tallystick.wire.ids import record_id

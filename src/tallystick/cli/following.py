@@ -49,6 +49,8 @@ def events(
         shown = _latest(at, _cursor(after), fits, limit)
         for placed in shown:
             _print(at, placed)
+        if follow and at.session.only_looks:
+            raise DecodeError("no node runs here that events could come from; start `tally node run`", "--follow")
         if follow:
             last = _last_cursor(at, _cursor(after))
             for placed in at.session.engine.follow(last, lambda: False):
@@ -65,14 +67,17 @@ def notices(
     limit: LimitOption = USUAL_LIMIT,
     common: Common = NO_OPTIONS,
 ) -> None:
-    """What an organisation was told, in order."""
+    """What an organisation was told, in order: by name, or as a holder of its roles (an auditor of each review)."""
+    from tallystick.kernel.reviews.subjects import everyone_as
+
     with desk(common, reading=True) as at:
-        member = at.session.lookup.member(organisation).id
-        shown = _latest(at, _cursor(after), lambda placed: member in placed.event.audience, limit)
+        member = at.session.lookup.member(organisation)
+        names = {member.id, *(everyone_as(grant.role) for grant in member.roles if grant.until is None)}
+        shown = _latest(at, _cursor(after), lambda placed: not names.isdisjoint(placed.event.audience), limit)
         for placed in shown:
             _print(at, placed)
         if not shown and not common.json:
-            at.output.note(f"{at.name(member)} was told nothing yet")
+            at.output.note(f"{member.legal_name} was told nothing yet")
 
 
 def _print(at: Desk, placed: "PlacedEvent") -> None:

@@ -209,7 +209,7 @@ class Reader:
 
 
 def structured(text: str, where: str) -> Any:
-    """A nested value from JSON, from @FILE (JSON or TOML), or from key=value,..."""
+    """A nested value from JSON, from @FILE (JSON or TOML; a TOML list under the option's name), or key=value,..."""
     if text.startswith("@"):
         return _from_file(Path(text[1:]), where)
     if text.startswith(("{", "[")):
@@ -241,7 +241,8 @@ def _from_file(path: Path, where: str) -> Any:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DecodeError(f"not TOML: {error}", f"{where}: {path}") from None
-    return value["items"] if value.keys() == {"items"} else value
+    option = where.removeprefix("--").replace("-", "_")
+    return value[option] if isinstance(value.get(option), list) else value
 
 
 def _is_word(kind: inspect.Type) -> bool:

@@ -5,6 +5,7 @@ for as long as the command lives. Only here is an engine made.
 """
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tallystick.wire.instants import Instant
 from tallystick.wire.keys import to_base64
 
 NODE = "node"
+LOCK_SECONDS = 2.0
 
 
 class Unreachable(OSError):
@@ -146,17 +148,22 @@ def open_reading(home: Home, genesis: Genesis) -> ReadingEngine:
 
 
 def _open_store(home: Home) -> RocksStore:
+    """The store of this home; another command that has it open usually lets go of it in a moment."""
     if home.signed.exists() and not home.ledger.exists():
         raise DamagedLedger(
             "the ledger is gone, and this node has signed blocks of it: bring it back with `tally node restore`",
             str(home.ledger),
         )
-    try:
-        return RocksStore(home.ledger)
-    except StoreLocked as error:
-        raise LedgerInUse(f"{error.what}; where a node runs here, it does not answer", error.where) from None
-    except DecodeError as error:
-        raise DamagedLedger(error.what, error.where) from None
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return RocksStore(home.ledger)
+        except StoreLocked as error:
+            if time.monotonic() > until:
+                raise LedgerInUse(f"{error.what}; where a node runs here, it does not answer", error.where) from None
+            time.sleep(0.05)
+        except DecodeError as error:
+            raise DamagedLedger(error.what, error.where) from None
 
 
 def open_embedded(

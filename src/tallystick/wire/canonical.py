@@ -75,8 +75,8 @@ def parse(raw: bytes, where: str = "") -> object:
         canonical = encode(value)
     except DecodeError as error:
         raise DecodeError(error.what, where or error.where) from None
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(f"not JSON: {type(error).__name__}", where) from None
+    except (ValueError, RecursionError):
+        raise DecodeError("not JSON", where) from None
     if canonical != raw:
         raise DecodeError("not in canonical form", where)
     return value

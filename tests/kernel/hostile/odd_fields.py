@@ -18,8 +18,8 @@ from tallystick.kernel.core.step import Step
 from tallystick.kernel.membership.records import Member, Role
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.wire.amounts import MAX_UNITS, Rate, Units
-from tallystick.wire.instants import DAY_MS, LAST_MS, Instant
 from tallystick.wire.ids import is_record_id
+from tallystick.wire.instants import DAY_MS, LAST_MS, Instant
 from tests.support.members import key_of, lei, public
 from tests.support.world import World
 
@@ -62,8 +62,8 @@ class Maker:
 
     def likely(self, kind: type[Operation], tries: int) -> Operation:
         """One of `kind` that would be accepted now, if so many tries give one."""
+        made = self.operation(kind)
         for _ in range(tries):
-            made = self.operation(kind)
             signers = self.signers(made)
             step = Step(
                 self.world.chain, self.world.block(), Overlay(self.world.state), 0, (signers[0], "dry"), signers
@@ -71,6 +71,7 @@ class Maker:
             step.begin(0)
             if (machine._entitled(step, made, set()) or made.check(step)) is None:
                 break
+            made = self.operation(kind)
         return made
 
     def operation(self, kind: type[Operation]) -> Operation:
@@ -224,8 +225,8 @@ class Maker:
                 one: self.rng.choice((0, 1, 30, 10**6, 2**53 - 1)) for one in (*names, *more) if self.rng.random() < 0.8
             }
         if name == "kinds":
-            names = ("buyers", "sellers", "payer", "payee", "funder", "money", "custodian", "reference", "least_agreed")
-            return {one: (self.rng.choice(("small", "cn-lpr-1y")),) for one in names if self.rng.random() < 0.4}
+            kinds = ("buyers", "sellers", "payer", "payee", "funder", "money", "custodian", "reference", "least_agreed")
+            return {one: (self.rng.choice(("small", "cn-lpr-1y")),) for one in kinds if self.rng.random() < 0.4}
         return {
             self.value(kind.key_type, name): self.value(kind.value_type, name) for _ in range(self.rng.randint(1, 2))
         }

@@ -1,26 +1,35 @@
 """Attempts of a debtor, or of one who answers for it, not to pay and yet not to be late."""
 
 import datetime
+from typing import Any
 
 import msgspec
 
-from tallystick.kernel.governance.policies import PolicyBook, PolicyVersion
+from tallystick.kernel.calendar.records import Convention
+from tallystick.kernel.governance.policies import Policies, PolicyBook, PolicyVersion
 from tallystick.kernel.membership.standing import DeclareInsolvent
 from tallystick.kernel.receivables.judgments import CancelByJudgment
 from tallystick.kernel.receivables.records import ReceivableState
 from tallystick.kernel.recourse.claims import ClaimRecourse, PayRecourse
 from tallystick.kernel.redemption.bank import ConfirmPayment, PaymentAnswer
 from tallystick.wire.amounts import ZERO, Units
-from tallystick.wire.instants import DAY_MS
+from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
-from tests.support.receivables import anchor, issued, span, trade, transferred
+from tests.support.receivables import (
+    anchor,
+    approval_of,
+    confirmed,
+    issued,
+    request_of,
+    span,
+    trade,
+    transferred,
+)
 from tests.support.redemption import Debt, debt
 
 
 def denies(d: Debt, holder: str, units: int) -> None:
-    answer = ConfirmPayment(
-        receivable=d.receivable, currency="CNY", units=Units(units), answer=PaymentAnswer.DENIED
-    )
+    answer = ConfirmPayment(receivable=d.receivable, currency="CNY", units=Units(units), answer=PaymentAnswer.DENIED)
     d.world.do(answer, by=holder)
 
 
@@ -59,7 +68,6 @@ def test_a_bank_payment_that_is_awaited_at_the_end_of_grace_is_waited_for_once()
     d.to_due_date()
     d.world.do(d.by_bank(1_000), by=d.buyer)
     d.past_grace()
-    assert d.state is ReceivableState.REDEEMING
     received = ConfirmPayment(receivable=d.receivable, currency="CNY", units=Units(1_000))
     d.world.do(received, by=d.supplier)
     assert d.state is ReceivableState.REDEEMED
@@ -105,9 +113,7 @@ def test_one_who_answers_for_nothing_of_what_is_left_takes_it_for_nothing() -> N
     world = t.world
     receivable = issued(world, t.buyer, t.supplier, 1_000, t.auditor)
     whole = span(1, 1_000)
-    transferred(
-        world, receivable, whole, 1_000, t.supplier, t.maker, t.auditor, recourse=True, consideration=Units(1)
-    )
+    transferred(world, receivable, whole, 1_000, t.supplier, t.maker, t.auditor, recourse=True, consideration=Units(1))
     row = world.state.rows[f"receivable/{receivable}"]
     world.wait(until=row.overdue_at.plus(1))  # type: ignore[attr-defined]  # a receivable's
     claim = world.do(ClaimRecourse(receivable=receivable, parcel=whole), by=t.maker).events[0].record
@@ -145,3 +151,15 @@ def test_a_judgment_on_units_that_are_awaited() -> None:
     d.world.wait(4 * DAY_MS)
     assert d.state is ReceivableState.VALID
     d.check()
+
+
+def test_a_due_date_that_moves_into_the_past_makes_a_debtor_late_at_once() -> None:
+    """A Sunday's debt that moves back to Friday, marked valid on Saturday, would be overdue in the next block."""
+    t = trade(policies=Policies(cutoff_days=0))
+    sunday = datetime.date(2026, 3, 8)
+    fields: dict[str, Any] = {"due_on": sunday, "convention": Convention.PRECEDING}
+    receivable = confirmed(t.world, t.buyer, t.supplier, 100, **fields)
+    t.world.wait(until=Instant.parse("2026-03-07T01:00:00.000Z"))
+    t.world.do(approval_of(t.world, receivable), by=t.auditor, expect=Status.BAD_DATES)
+    late = request_of(t.buyer, t.supplier, 101, **fields)
+    t.world.do(late, by=t.buyer, expect=Status.BAD_DATES, vector="receivable.request/moved_into_the_past")

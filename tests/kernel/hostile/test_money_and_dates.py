@@ -1,4 +1,4 @@
-"""Attempts to make the ledger's own code fail: sums that do not fit, money that is not at the bank, the last of days."""
+"""Attempts to make the ledger's own code fail: money that is not at the bank, the last of days, time that jumps."""
 
 import datetime
 
@@ -43,8 +43,7 @@ def _reversed_after_paying_on(world: World) -> tuple[str, str, str]:
     deposit = funded(world, source, 100)
     paid = TransferFunds(source=source, target=target, currency="CNY", units=Units(100), subject="goods")
     world.do(paid, by=payer)
-    stated = {"deposit": deposit, "currency": "CNY", "units": Units(100)}
-    world.do(ReverseDeposit(bank_reference="BACK", **stated), by=bank)
+    world.do(ReverseDeposit(bank_reference="BACK", deposit=deposit, currency="CNY", units=Units(100)), by=bank)
     return bank, target, payee
 
 

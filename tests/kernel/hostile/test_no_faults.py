@@ -36,6 +36,7 @@ STEPS = 150
 TRIES = 12
 RARE = ("member.", "key.", "signing_policy.", "parcel.", "invoice.", "policy.", "protocol.", "law.", "calendar.")
 WEIGHTS = [1 if str(kind.__struct_config__.tag).startswith(RARE) else 5 for kind in OPERATIONS]
+CALM = [0 if weight == 1 else weight for weight in WEIGHTS]  # nobody is suspended, succeeded or frozen
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def test_no_operation_faults_whatever_its_fields_say(seed: int) -> None:
     maker = Maker(world, rng)
     for _ in range(STEPS):
         maker.look()
-        operations = [maker.likely(one, TRIES) for one in rng.choices(OPERATIONS, WEIGHTS, k=rng.choice((1, 1, 1, 2)))]
+        operations = [
+            maker.likely(one, TRIES)
+            for one in rng.choices(OPERATIONS, CALM if seed % 2 else WEIGHTS, k=rng.choice((1, 1, 1, 2)))
+        ]
         operations = [one for one in operations if one.name not in ("chain.close", "clock.advance")]
         signers = list(dict.fromkeys(name for one in operations for name in maker.signers(one)))
         if not signers:

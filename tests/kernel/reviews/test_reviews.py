@@ -23,6 +23,13 @@ def two_of_three() -> tuple[World, list[str], str, str]:
     return world, auditors, supplier, open_review_of(world, supplier)
 
 
+def test_who_may_decide_is_told_that_a_review_waits() -> None:
+    world, _, supplier, review = two_of_three()
+    asked = next(event for event in world.events if event.kind == "review.requested")
+    assert asked.record == review
+    assert asked.audience == (supplier, "role/auditor")
+
+
 def test_two_of_three_must_approve() -> None:
     world, auditors, supplier, review = two_of_three()
     checklist = (ChecklistItem(item="licence", finding=Finding.PASSED),)
@@ -84,7 +91,7 @@ def test_the_deadline_ends_it_on_time() -> None:
 
 def test_a_later_finding_leaves_the_decision() -> None:
     world, auditors, supplier, review = two_of_three()
-    note = NoteReview(review=review, code="licence_lapsed", findings=anchor(), text="seen in the public register")
+    note = NoteReview(review=review, code="licence_lapsed", findings=anchor())
     world.do(note, by=auditors[0], expect=Status.NOT_THE_REVIEWER, vector="review.note/not_the_reviewer")
     approve(world, supplier, auditors[0])
     world.do(note, by=auditors[0], expect=Status.WRONG_STATE, vector="review.note/wrong_state")

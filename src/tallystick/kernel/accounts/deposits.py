@@ -40,7 +40,7 @@ ASSIGNED = EventKind("deposit.assigned", "{units} {currency} in suspense were as
 RETURNED = EventKind("deposit.returned", "{units} {currency} in suspense went back to the remitter.")
 REVERSED = EventKind(
     "deposit.reversed",
-    "The bank reversed deposit {record} of {units} {currency}; {payer} still owes {claimed}.",
+    "The bank reversed deposit {record} of {units} {currency}; {payer} still owes {claimed} {currency}.",
 )
 
 

@@ -16,7 +16,10 @@ KINDS: dict[str, "EventKind"] = {}
 
 
 class Event(Struct):
-    """One thing that happened: its kind, the record it is about, who is to be told, and the facts."""
+    """One thing that happened: its kind, the record it is about, who is to be told, and the facts.
+
+    The audience are organisations and, as `role/auditor`, all who hold a role when they read it.
+    """
 
     kind: str
     record: str

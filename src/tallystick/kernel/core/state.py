@@ -65,7 +65,7 @@ class Overlay:
         self._index: dict[str, bool] = {}
         self._fresh: list[str] = []  # rows of `_index` that are not yet sorted in
         self._sorted: list[str] = []
-        self._dropped: set[str] = set()  # rows that came and went again since the base; they may still stand in `_sorted`
+        self._dropped: set[str] = set()  # rows that came and went again; they may still stand in `_sorted`
         self._stale: list[str] = []  # keys written since the index rows were worked out
         self._indexed: dict[str, Record | None] = {}  # the records that `_index` was worked out from
 

@@ -186,7 +186,7 @@ class _FinancingReview:
         yield from end(step, step.get(Financing, review.subject), FinancingState.EXPIRED, "review_expired")
 
 
-def _check_seat(step: Step, review: Review, reviewer: str, role: Role) -> Refusal | None:
+def _check_seat(step: Step, review: Review, reviewer: str, _role: Role) -> Refusal | None:
     """The debtor has no say in who becomes its creditor."""
     debtor = step.get(Financing, review.subject).debtor
     return refuse(Status.MUST_RECUSE, organisation=reviewer) if reviewer == present_party(step, debtor) else None

@@ -33,7 +33,7 @@ from tallystick.kernel.membership.business import on_succeeded, on_suspended, re
 from tallystick.kernel.reviews.subjects import close_review
 from tallystick.wire.errors import InvariantViolation
 
-REVEAL_OPENED = EventKind("financing.reveal_opened", "The {quotes} sealed quotes of {record} open until {reveal_by}.")
+REVEAL_OPENED = EventKind("financing.reveal_opened", "Sealed quotes of {record} ({quotes}) open until {reveal_by}.")
 NOT_REVEALED = EventKind(
     "financing.not_revealed", "{funder} left its sealed quote for {record} unrevealed, as {count} times in all."
 )

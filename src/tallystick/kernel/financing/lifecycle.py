@@ -27,7 +27,7 @@ from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
 
-QUOTES_READY = EventKind("financing.quotes_ready", "{quotes} quotes for {record} may be awarded until {award_by}.")
+QUOTES_READY = EventKind("financing.quotes_ready", "Quotes for {record} ({quotes}) may be awarded until {award_by}.")
 ENDED = {
     FinancingState.WITHDRAWN: EventKind("financing.withdrawn", "The request for financing {record} was withdrawn."),
     FinancingState.NO_QUOTES: EventKind("financing.no_quotes", "Nobody quoted for {record}; its units are free again."),

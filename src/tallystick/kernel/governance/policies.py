@@ -96,6 +96,12 @@ def policies_on(step: Step, day: datetime.date) -> Policies:
     return step.get(PolicyBook, "chain").on(day)
 
 
+def coming_policies(step: Step) -> tuple[Policies, ...]:
+    """The policies that are set for later days."""
+    versions = step.get(PolicyBook, "chain").versions
+    return tuple(version.values for version in versions if version.from_on > step.today)
+
+
 def policies(step: Step) -> Policies:
     """The policies in force today."""
     return step.recall(("policies",), lambda: step.get(PolicyBook, "chain").on(step.today))

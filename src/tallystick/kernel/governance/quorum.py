@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tallystick.kernel.core.operation import Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.governance.policies import coming_policies, policies
 from tallystick.kernel.membership.records import Member, Role
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.status import Status
@@ -29,9 +29,15 @@ def active_holders(step: Step, role: Role) -> list[str]:
 
 
 def check_still_met(step: Step, without: str, roles: Iterable[Role]) -> Refusal | None:
-    """Refuse when, `without` one organisation in these roles, auditors or governors were fewer than their quorum."""
-    in_force = policies(step)
-    needed = {Role.AUDITOR: in_force.auditors_needed, Role.GOVERNOR: in_force.governors_needed}
+    """Refuse when, `without` one organisation in these roles, auditors or governors were fewer than their quorum.
+
+    That is the largest of those in force and those that are set to come: what nobody could meet, nobody could change.
+    """
+    ahead = (policies(step), *coming_policies(step))
+    needed = {
+        Role.AUDITOR: max(values.auditors_needed for values in ahead),
+        Role.GOVERNOR: max(values.governors_needed for values in ahead),
+    }
     for role in roles:
         if role not in needed:
             continue

@@ -43,6 +43,10 @@ RECOVERY_VOID = EventKind("key.recovery_void", "The recovery of the keys of {org
 CONTESTED = EventKind("key.recovery_contested", "{organisation} objects to the recovery of its keys.")
 
 
+MAX_KEYS = 100  # live at a time
+MAX_POLICIES = 500  # ever: the row keeps them all, and every step of the organisation reads it
+
+
 def check_new_key(step: Step, key: str) -> Refusal | None:
     """Whether `key` may be registered: a sound point that no organisation ever had."""
     try:
@@ -141,6 +145,9 @@ class AddKey(Operation, tag="key.add"):
         return Signers.all(step.actor)
 
     def check(self, step: Step) -> Refusal | None:
+        member = step.get(Member, step.actor)
+        if member.maker_keys + member.checker_keys + member.admin_keys >= MAX_KEYS:
+            return refuse(Status.TOO_MANY, organisation=member.id, limit=MAX_KEYS)
         return check_new_key(step, self.key)
 
     def apply(self, step: Step) -> Iterator[Event]:
@@ -203,7 +210,10 @@ class SetSigningPolicy(Operation, tag="signing_policy.set"):
         return Signers.all(step.actor)
 
     def check(self, step: Step) -> Refusal | None:
-        return check_bands(self.rules) or check_meetable(step.get(Member, step.actor), self.rules)
+        member = step.get(Member, step.actor)
+        if len(member.policies) >= MAX_POLICIES:
+            return refuse(Status.TOO_MANY, organisation=member.id, limit=MAX_POLICIES)
+        return check_bands(self.rules) or check_meetable(member, self.rules)
 
     def apply(self, step: Step) -> Iterator[Event]:
         member = step.get(Member, step.actor)
@@ -212,7 +222,8 @@ class SetSigningPolicy(Operation, tag="signing_policy.set"):
 
 
 def _with_policy(member: Member, rules: tuple[SigningRule, ...], now: Position) -> Member:
-    return msgspec.structs.replace(member, policies=(*member.policies, PolicyEntry(rules=rules, since=now)))
+    earlier = tuple(entry for entry in member.policies if entry.since != now)  # one that never held leaves no trace
+    return msgspec.structs.replace(member, policies=(*earlier, PolicyEntry(rules=rules, since=now)))
 
 
 class RecoveryState(Enum):

@@ -41,6 +41,16 @@ def check_days(
     return None
 
 
+def check_maturity(step: Step, due_on: datetime.date, convention: Convention) -> Refusal | None:
+    """Whether the due date can be worked out and lies ahead once it is moved: calendar_missing, bad_dates."""
+    days = maturity(step, due_on, convention)
+    if isinstance(days, Refusal):
+        return days
+    if days.moved_due_on <= step.today:
+        return refuse(Status.BAD_DATES, due_on=due_on, moved_due_on=days.moved_due_on, today=step.today)
+    return None
+
+
 def maturity(step: Step, due_on: datetime.date, convention: Convention) -> Maturity | Refusal:
     """The moved due date, the cutoff before it and the end of grace after it; or calendar_missing."""
     return step.recall(("maturity", due_on, convention), lambda: _maturity(step, due_on, convention))

@@ -55,8 +55,8 @@ def check_free(
 ) -> Refusal | None:
     """Whether these amounts may be taken besides what is used already, once those of `returning` are given back.
 
-    Order, per invoice: invoice_flagged, currency_mismatch, invoice_total_differs, too_many, over_invoice. The same invoice may
-    stand in `uses` twice once it was recomputed; its amounts add up.
+    Order, per invoice: invoice_flagged, currency_mismatch, invoice_total_differs, too_many, over_invoice. The same
+    invoice may stand in `uses` twice once it was recomputed; its amounts add up.
     """
     taken = {use.fingerprint: -use.amount for use in returning}
     for use in uses:

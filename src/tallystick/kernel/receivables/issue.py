@@ -29,7 +29,7 @@ from tallystick.kernel.membership.limits import check_debtor_limit, draw
 from tallystick.kernel.membership.records import Permitted, Role
 from tallystick.kernel.membership.rules import check_party, check_permission
 from tallystick.kernel.receivables import invoices
-from tallystick.kernel.receivables.days import check_days, maturity
+from tallystick.kernel.receivables.days import check_days, check_maturity, maturity
 from tallystick.kernel.receivables.records import (
     MAX_INVOICES,
     PENDING_STATES,
@@ -118,9 +118,9 @@ class RequestReceivable(Operation, tag="receivable.request"):
         ) or invoices.check_stated(self.invoices, self.face)
 
     def _check_law(self, step: Step) -> Refusal | None:
-        days = maturity(step, self.due_on, self.convention)
-        if isinstance(days, Refusal):
-            return days
+        refusal = check_maturity(step, self.due_on, self.convention)
+        if refusal is not None:
+            return refusal
         judged = self._judged(step)
         return judged if isinstance(judged, Refusal) else None
 
@@ -366,13 +366,13 @@ class _IssueReview:
             return refusal
         if receivable.due_on <= step.today:
             return refuse(Status.BAD_DATES, due_on=receivable.due_on, today=step.today)
-        days = maturity(step, receivable.due_on, receivable.convention)
-        if isinstance(days, Refusal):
-            return days
+        refusal = check_debtor_limit(step, receivable.debtor, receivable.currency, receivable.face) or check_maturity(
+            step, receivable.due_on, receivable.convention
+        )
+        if refusal is not None:
+            return refusal
         judged = _judged_validity(step, receivable)
-        if isinstance(judged, Refusal):
-            return judged
-        return check_debtor_limit(step, receivable.debtor, receivable.currency, receivable.face)
+        return judged if isinstance(judged, Refusal) else None
 
     def approved(self, step: Step, review: Review, decision: Decision) -> Iterator[Event]:
         """Mark it valid: one parcel 1..F in the creditor's hands."""

@@ -30,6 +30,7 @@ from tallystick.kernel.recourse.records import Recourse, RecourseState
 from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.shares import redemption_of
+from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.kernel.transfers.passing import pass_on
 from tallystick.kernel.transfers.records import Transfer, TransferKind
 from tallystick.wire.amounts import ZERO, Units
@@ -359,6 +360,8 @@ class WriteOff(Operation, tag="receivable.write_off"):
         if over:
             yield announce_end(changed, (step.actor,))
             yield from wind_up(step, changed)
+        else:
+            try_again(step, redemption_of(step, changed))
 
 
 def _pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:

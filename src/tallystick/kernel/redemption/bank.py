@@ -21,6 +21,7 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.paying import Part, after_payment, length_of, retire_parts
 from tallystick.kernel.redemption.records import BankPayment, Redemption
 from tallystick.kernel.redemption.shares import outside, put_redemption, redemption_of, without_questions
+from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.wire.amounts import Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS
@@ -54,6 +55,7 @@ def begin_bank_payment(
     )
     put_redemption(step, row)
     step.put(after_payment(step, receivable, row))
+    try_again(step, row)
     yield PAID_BY_BANK(
         receivable.id,
         (receivable.debtor, receivable.creditor, *(part.parcel.holder for part in parts)),

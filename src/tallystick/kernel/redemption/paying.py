@@ -33,6 +33,7 @@ from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
 from tallystick.kernel.redemption.late import interest_claims
 from tallystick.kernel.redemption.records import HeldShare, Redemption
 from tallystick.kernel.redemption.shares import HELD, outside, pieces_of, put_redemption
+from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.kernel.transfers.agreed import end_redeemed as end_transfer
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.errors import InvariantViolation
@@ -232,6 +233,8 @@ def retire_parts(
     if changed.outstanding == ZERO:
         yield announce_end(changed, holders)
         yield from wind_up(step, changed)
+    else:
+        try_again(step, row)
 
 
 def retired(

@@ -68,8 +68,9 @@ def _check_own_account(step: Step, account_id: str, receivable: Receivable) -> R
 class Earmark(Operation, tag="redemption.earmark"):
     """Set money aside for one receivable; `units` is what shall be set aside in all.
 
-    Signed by the debtor. It may be lowered, to zero too, until the debt falls due: at the opening of the due date, or by the
-    debtor's insolvency; from then on it is irrevocable. What is left of it once the receivable has ended goes back. Source: DOMAIN section 3, "Redemption".
+    Signed by the debtor. It may be lowered, to zero too, until the debt falls due: at the opening of the due date, or
+    by the debtor's insolvency; from then on it is irrevocable. What is left of it once the receivable has ended goes
+    back. Source: DOMAIN section 3, "Redemption".
     """
 
     while_suspended = True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import Anchor, Code, Note, ReviewId
+from tallystick.kernel.core.fields import Anchor, Code, ReviewId
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
@@ -139,7 +139,7 @@ def _votes(review: Review, panel: Panel, result: ReviewResult) -> int:
 
 
 class NoteReview(Operation, tag="review.note"):
-    """Add a later finding to a decided review, which stays as it was decided.
+    """Add a later finding to a decided review, which stays as it was decided; free text by anchor alone.
 
     Signed by one who voted in it. Source: DOMAIN section 3, "Review".
     """
@@ -147,7 +147,6 @@ class NoteReview(Operation, tag="review.note"):
     review: ReviewId
     code: Code
     findings: Anchor | None = None
-    text: Note | None = None
 
     def authority(self, step: Step) -> Signers | Refusal:
         return Signers.all(step.actor)
@@ -166,9 +165,7 @@ class NoteReview(Operation, tag="review.note"):
 
     def apply(self, step: Step) -> Iterator[Event]:
         review = step.get(Review, self.review)
-        note = LaterFinding(
-            reviewer=step.actor, code=self.code, at=step.position, findings=self.findings, text=self.text
-        )
+        note = LaterFinding(reviewer=step.actor, code=self.code, at=step.position, findings=self.findings)
         step.put(msgspec.structs.replace(review, notes=(*review.notes, note)))
         yield NOTED(
             review.id,

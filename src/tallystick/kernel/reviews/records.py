@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from tallystick.kernel.core.fields import Anchor, AnyId, Code, Hash, MemberId, Note, Position, Struct
+from tallystick.kernel.core.fields import Anchor, AnyId, Code, Hash, MemberId, Position, Struct
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.membership.records import Role
 from tallystick.wire.instants import Instant
@@ -76,7 +76,6 @@ class LaterFinding(Struct):
     code: Code
     at: Position
     findings: Anchor | None = None
-    text: Note | None = None
 
 
 class Panel(Struct):

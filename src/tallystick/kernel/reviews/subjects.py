@@ -107,8 +107,14 @@ def open_review(
         handling=handling,
     )
     step.put(review)
-    event = REQUESTED(review.id, review.parties, subject_kind=subject_kind, subject=subject, deadline=review.deadline)
+    told = (*parties, *(everyone_as(panel.role) for panel in review.panels))
+    event = REQUESTED(review.id, told, subject_kind=subject_kind, subject=subject, deadline=review.deadline)
     return review, event
+
+
+def everyone_as(role: Role) -> str:
+    """The audience of all who hold `role`, as events name it."""
+    return f"role/{role.value}"
 
 
 def _sponsors(step: Step, parties: tuple[str, ...]) -> tuple[str, ...]:

@@ -249,17 +249,15 @@ class EmbeddedEngine(StoreReading):
             if verdict is not None:
                 waiting.append((ticket, position, RefusedAtDoor(verdict.status, verdict.facts)))
                 continue
-            transaction = read_checked(ticket.raws[position])
-            done = execution.add(transaction)
+            done = execution.add(read_checked(ticket.raws[position]))
             outcome: Outcome
             if isinstance(done, Done):
                 receipt = done.receipt
                 outcome = Committed(receipt.height, receipt.index, done.status, done.facts)
             elif isinstance(done, Repeated):
                 outcome = self._repeated(execution, done)
-            else:  # its id may have been used anew since; its own receipt stands for ever
-                known = self._archive.result(transaction.body_hash)
-                outcome = known or RefusedAtDoor(done.status, done.facts)
+            else:
+                outcome = RefusedAtDoor(done.status, done.facts)
             waiting.append((ticket, position, outcome))
 
     def _repeated(self, execution: BlockExecution, repeated: Repeated) -> Committed:
