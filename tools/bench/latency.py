@@ -91,6 +91,7 @@ def serve(directory: Path) -> None:
     genesis = read_genesis((directory / "genesis.json").read_bytes())
     engine = EmbeddedEngine(RocksStore(directory / "ledger"), NODE_KEY, genesis)
     settle_collector()
+    engine.expect_load()
     server = EngineServer(engine, directory / "engine.sock")
     server.start()
     sys.stdout.write("ready\n")

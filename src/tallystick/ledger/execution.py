@@ -158,6 +158,11 @@ class BlockExecution:
     def __len__(self) -> int:
         return len(self._done)
 
+    @property
+    def rows(self) -> int:
+        """How many records it has written so far."""
+        return len(self._overlay.records)
+
     def done(self, index: int) -> Done:
         """The outcome of the transaction at `index` of this block."""
         return self._done[index]

@@ -42,10 +42,14 @@ class VerificationProcess:
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._sent: list[list[bytes]] = []
 
-    def send(self, raws: list[bytes]) -> None:
-        """Start checking a frame."""
+    def start(self) -> None:
+        """Start the process now rather than with the first frame; it takes a moment."""
         if self._process is None and not self.problem:
             self._start()
+
+    def send(self, raws: list[bytes]) -> None:
+        """Start checking a frame."""
+        self.start()
         self._sent.append(raws)
         if not self.problem:
             self._outgoing.put(_encode(raws))

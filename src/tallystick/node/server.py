@@ -34,6 +34,7 @@ def run_node(
         asked.set()
 
     try:
+        engine.expect_load()
         server.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)

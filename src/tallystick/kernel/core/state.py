@@ -126,15 +126,23 @@ class Overlay:
         stale, self._stale = self._stale, []
         for key in stale:
             record = self._seen[key]
-            before = indexed[key] if key in indexed else self.base.find(key)
+            again = key in indexed
+            before = indexed[key] if again else self.base.find(key)
             if before is record:
                 continue
             indexed[key] = record
             old = NO_FACETS if before is None else before.facets()
             new = NO_FACETS if record is None else record.facets()
-            if old != new:
-                for row, present in row_changes(key, old, new):
+            if old == new:
+                continue
+            changes = row_changes(key, old, new)
+            if again:
+                for row, present in changes:
                     self._note(key, row, present)
+            else:  # a row ends in its record's key, so none of these stands in the index yet
+                first = dict(changes)
+                self._index.update(first)
+                self._fresh.extend(first)
         return self._index
 
     def _note(self, key: str, row: str, present: bool) -> None:

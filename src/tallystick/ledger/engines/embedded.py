@@ -41,6 +41,7 @@ from tallystick.wire.status import Status
 CHUNK = 500
 CHUNKS_AHEAD = 8  # what is being checked while a block is built and written
 MAX_BLOCK_TRANSACTIONS = 4_000
+MAX_BLOCK_ROWS = 50_000  # a block that wrote more records takes no further chunk
 MAX_WAITING = 1_000_000  # handed in and not yet in a block; more is refused as block_full
 INLINE = 24  # so few signatures are checked faster here than by handing them over
 IDLE_SECONDS = 0.5
@@ -119,6 +120,10 @@ class EmbeddedEngine(StoreReading):
         self._verifier = VerificationProcess()
         self._writer = threading.Thread(target=self._run, name="tallystick-writer", daemon=True)
         self._writer.start()
+
+    def expect_load(self) -> None:
+        """Start the verification process now, so that the first burst does not wait for it."""
+        self._verifier.start()
 
     # Handing in
 
@@ -206,7 +211,7 @@ class EmbeddedEngine(StoreReading):
                     self._top_up(sent)
                     self._add(building, sent[0], self._verifier.receive())
                     sent.popleft()
-                    if len(building.execution) >= MAX_BLOCK_TRANSACTIONS:
+                    if len(building.execution) >= MAX_BLOCK_TRANSACTIONS or building.execution.rows > MAX_BLOCK_ROWS:
                         break
             self._commit(building)
         except BaseException:  # allow(broad-except): whoever waits is told, then it goes on its way
