@@ -23,7 +23,7 @@ from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.recourse.records import Recourse, RecourseState
 from tallystick.kernel.reviews.records import Review, ReviewState
 from tallystick.kernel.transfers.records import Transfer, TransferKind
-from tallystick.node.auditing import audit
+from tallystick.ledger.invariants import audit
 from tallystick.node.home import Home
 from tallystick.node.lineage import rows_of
 from tallystick.node.session import Cursor, Session, open_home

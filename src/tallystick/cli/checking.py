@@ -10,12 +10,10 @@ def check(*, common: Common = NO_OPTIONS) -> None:
 
     Exit code 4 where something does not hold.
     """
-    from tallystick.node.auditing import CHECKS, audit
-
     with desk(common, reading=True) as at:
         results = []
-        with progress(at.output, "checking", len(CHECKS)) as advance:
-            for done in audit(at.session.engine):
+        with progress(at.output, "checking", len(at.session.rules)) as advance:
+            for done in at.session.audit():
                 results.append(done)
                 advance(1)
         fault = next((one for one in results if one.violation is not None), None)

@@ -8,7 +8,7 @@ The engine is the running node's where one answers on the home's socket, else th
 
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from tallystick.kernel.transaction import Transaction, body_bytes, read_checked
 from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, RefusedAtDoor, Unknown
 from tallystick.ledger.engines.embedded import wall_clock_ms
 from tallystick.ledger.engines.reading import READING_ONLY
+from tallystick.ledger.invariants import CHECKS, Checked, audit
 from tallystick.node.composition import open_engine, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases, StoredKey, stored_keys
@@ -112,6 +113,13 @@ class Session:
     def close(self) -> None:
         """Let go of the engine; an embedded one finishes what was handed in."""
         self.engine.close()
+
+    rules = tuple(CHECKS)
+    """What `audit` holds the ledger to, by name, in order."""
+
+    def audit(self) -> Iterator[Checked]:
+        """Check the whole ledger, rule after rule; the first that is broken is the last that is given."""
+        return audit(self.engine)
 
     def now(self) -> Instant:
         """Business time as the next block would have it: this machine's clock, moved by a sandbox's offset."""
