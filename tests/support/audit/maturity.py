@@ -84,11 +84,7 @@ def check_all_or_nobody(seen: Seen, rows: dict[str, Row], runs: dict[str, list[R
     if seen.envelope is not None or policies(rows, seen.today).get("shortfall", "none") != "none":
         return
     for event in seen.of_kind("receivable.paid"):
-        row = rows.get(f"redemption/{event['record']}") or {}
-        apart = [*row.get("bank", {}).get("waiting", ()), *row.get("disputed", ())]
-        left = list(runs.get(event["record"], ()))
-        for part in apart:
-            left = cut(left, *interval(part))[1]
+        left = _payable(rows, runs, event["record"])
         seen.require(not left, "9.3 all holders are paid, or nobody", (event["record"], left))
 
 
@@ -99,11 +95,7 @@ def check_overdue(seen: Seen, rows: dict[str, Row], runs: dict[str, list[Run]], 
         debtor = rows[f"member/{row['debtor']}"]
         if "insolvent_since" in debtor:
             continue
-        apart = rows.get(f"redemption/{row['id']}") or {}
-        left = list(runs[row["id"]])
-        for part in [*apart.get("bank", {}).get("waiting", ()), *apart.get("disputed", ())]:
-            left = cut(left, *interval(part))[1]
-        needed = sum(high - low + 1 for low, high, _ in left)
+        needed = sum(high - low + 1 for low, high, _ in _payable(rows, runs, row["id"]))
         for key, account in rows.items():
             owned = key.startswith("account/") and account["owner"] == row["debtor"] and account["state"] == "open"
             if not owned or account["currency"] != row["currency"]:
@@ -115,6 +107,18 @@ def check_overdue(seen: Seen, rows: dict[str, Row], runs: dict[str, list[Run]], 
             free = max(balances[f"available/{account['id']}"] - frozen, 0)
             free += balances[f"earmark/{account['custodian']}/{row['currency']}/{row['id']}"]
             seen.require(free < needed or not needed, "a debt with its money there is paid", (row["id"], free, needed))
+
+
+def _payable(rows: dict[str, Row], runs: dict[str, list[Run]], receivable: str) -> list[Run]:
+    """What the ledger owes it to pay by itself: all but units about which a holder may still answer.
+
+    A receipt that was denied, or met by silence to the end of its window, proves nothing and keeps nothing out.
+    """
+    left = list(runs.get(receivable, ()))
+    row = rows.get(f"redemption/{receivable}") or {}
+    for part in row.get("bank", {}).get("waiting", ()):
+        left = cut(left, *interval(part))[1]
+    return left
 
 
 class Lineage:

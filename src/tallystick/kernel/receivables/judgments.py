@@ -30,7 +30,6 @@ from tallystick.kernel.redemption.shares import (
     shares_over,
     without_questions,
 )
-from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.kernel.transfers.passing import pass_on
 from tallystick.kernel.transfers.records import TransferKind
 from tallystick.wire.amounts import Units
@@ -116,7 +115,6 @@ class CancelByJudgment(Operation, tag="parcel.cancel_by_judgment"):
             row = without_questions(redemption_of(step, receivable), (self.interval,))
             put_redemption(step, row)
             changed = after_payment(step, changed, row)
-            try_again(step, row)
         step.put(changed)
         if gone:
             undraw(step, receivable.debtor, receivable.currency, gone)

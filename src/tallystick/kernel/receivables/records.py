@@ -140,8 +140,8 @@ class Receivable(Record):
     `judged` the one of the block that marked it valid, which governs.
 
     `confirm_by` is the end of the counterparty's window. `cutoff_at` is the last instant for transfers and financings,
-    `pay_at` the opening of the moved due date, `overdue_at` the end of grace; each is None before validity and once
-    nothing more is to be done in its queue.
+    `pay_at` the opening of the moved due date, or since when an unpaid rest is to be tried again, `overdue_at` the end
+    of grace; each is None before validity and once nothing more is to be done in its queue.
     """
 
     table = "receivable"

@@ -28,9 +28,9 @@ from tallystick.kernel.recourse.ending import settle
 from tallystick.kernel.recourse.hops import answering_hop, answers_for
 from tallystick.kernel.recourse.records import Recourse, RecourseState
 from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
+from tallystick.kernel.redemption.paying import after_payment
 from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.redemption.shares import redemption_of
-from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.kernel.transfers.passing import pass_on
 from tallystick.kernel.transfers.records import Transfer, TransferKind
 from tallystick.wire.amounts import ZERO, Units
@@ -347,7 +347,10 @@ class WriteOff(Operation, tag="receivable.write_off"):
         undraw(step, receivable.debtor, receivable.currency, ((step.actor, self.parcel.length),))
         left = cancel_units(step, receivable, self.parcel)
         over = left.outstanding == ZERO
-        changed = ended(step, left, ReceivableState.WRITTEN_OFF) if over else left
+        if over:
+            changed = ended(step, left, ReceivableState.WRITTEN_OFF)
+        else:
+            changed = after_payment(step, left, redemption_of(step, left))
         step.put(changed)
         yield GIVEN_UP(
             receivable.id,
@@ -360,8 +363,6 @@ class WriteOff(Operation, tag="receivable.write_off"):
         if over:
             yield announce_end(changed, (step.actor,))
             yield from wind_up(step, changed)
-        else:
-            try_again(step, redemption_of(step, changed))
 
 
 def _pass_to_successor(step: Step, record: Record, member: str, successor: str) -> Iterator[Event]:

@@ -1,7 +1,9 @@
 """Payment through a bank: the debtor anchors its receipt, each holder's confirmation retires its own parcels.
 
-Silence to the deadline and denial are disputes: the units stay owed, no account is debited for them by itself, a late
-confirmation still counts, and grace and recourse take their course. Source: DOMAIN section 3, "Redemption".
+A debtor's receipt keeps units out of the automatic payment only while their holders may still answer. Denial, and
+silence to the deadline, are disputes: the units are unpaid debt, paid at the due date and on each later try like all
+others; grace and recourse take their course. A late confirmation counts while they are not yet paid; after that there
+is nothing left to confirm. Source: DOMAIN section 3, "Redemption"; ADR 0006.
 """
 
 from collections.abc import Iterator
@@ -21,7 +23,6 @@ from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.redemption.paying import Part, after_payment, length_of, retire_parts
 from tallystick.kernel.redemption.records import BankPayment, Redemption
 from tallystick.kernel.redemption.shares import outside, put_redemption, redemption_of, without_questions
-from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.wire.amounts import Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS
@@ -55,7 +56,6 @@ def begin_bank_payment(
     )
     put_redemption(step, row)
     step.put(after_payment(step, receivable, row))
-    try_again(step, row)
     yield PAID_BY_BANK(
         receivable.id,
         (receivable.debtor, receivable.creditor, *(part.parcel.holder for part in parts)),
@@ -80,7 +80,9 @@ def _parts_of(step: Step, receivable: Receivable, holder: str, among: tuple[Inte
 class ConfirmPayment(Operation, tag="receivable.confirm_payment"):
     """Answer for a bank payment: received retires all of one's units it was for; denied makes them a dispute.
 
-    Signed by the holder; `units` is the amount that it answers for. Received may still be said of disputed units.
+    Signed by the holder; `units` is the amount that it answers for. Denied, or without an answer in time, units are
+    unpaid debt: the ledger pays them by itself from the due date on, like all others. Until they are paid, received may
+    still be said of them. Source: DOMAIN section 3, "Redemption"; ADR 0006.
     """
 
     while_suspended = True

@@ -1,5 +1,8 @@
 """The due date: payment at its opening and again on each funding, and what is overdue after grace (DOMAIN section 2).
 
+What is to be paid is every live unit but those whose holders may still answer for a bank payment. A payment that was
+denied, or not answered in time, keeps nothing out: the debtor's word alone never does (ADR 0006).
+
 Each receivable is a piece of due work of its own, so one that can't be paid is skipped and never stops the others.
 """
 
@@ -11,7 +14,6 @@ from tallystick.kernel.accounts import book
 from tallystick.kernel.accounts.records import Balance
 from tallystick.kernel.calendar.days import end_of
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import Shortfall, policies
@@ -36,21 +38,33 @@ FELL_DUE = EventKind("receivable.fell_due", "Receivable {record} fell due as {de
 
 
 def pay_maturity(step: Step, record: Record) -> Iterator[Event]:
-    """Due work at the opening of the moved due date: pay all, or wait for money."""
+    """Due work at the opening of the moved due date, and when another amount is to be paid: pay all, or wait for money.
+
+    What is left stays `unpaid`, though holders may still have to answer for all of it; that is told once.
+    """
     receivable = _receivable(record)
     if not receivable.is_owed:
         step.put(replace(receivable, pay_at=None))
         return
+    row = redemption_of(step, receivable)
     if is_insolvent(step, receivable.debtor):
         step.put(replace(receivable, pay_at=None))
-        yield _unpaid(receivable, "insolvent")
+        if not row.unpaid:
+            yield _unpaid(receivable, "insolvent")
         return
-    yield from _attempt(step, replace(receivable, pay_at=None), redemption_of(step, receivable))
+    yield from _attempt(step, replace(receivable, pay_at=None), replace(row, unpaid=False))
     left = step.get(Receivable, receivable.id)
+    if not left.is_owed:
+        return
+    told = row.unpaid
     row = redemption_of(step, left)
-    if left.is_owed and live_parts(step, left, _kept_out(row)):
-        put_redemption(step, replace(row, unpaid=True))
-        _await_funding(step, left.debtor, left.currency)
+    put_redemption(step, replace(row, unpaid=True))
+    _await_funding(step, left.debtor, left.currency)
+    payable = live_parts(step, left, row.awaited)
+    if payable and left.redeemed > receivable.redeemed:
+        # Paid in proportion from one custodian's money: another may keep more of it.
+        step.put(replace(left, pay_at=step.now.plus(1)))
+    if payable and not told:
         yield _unpaid(left, "funds")
 
 
@@ -76,7 +90,6 @@ def pay_on_funding(step: Step, record: Record) -> Iterator[Event]:
             found = step.at("/".join(row.split("/")[4:]))
             if isinstance(found, Redemption):
                 yield from _attempt(step, step.get(Receivable, found.id), found)
-                _settle_unpaid(step, found.id)
     now = step.get(Balance, record.id)
     more = len(batch) == RETRIES
     left = next(iter(step.index_range(prefix)), None) is not None
@@ -90,21 +103,12 @@ def pay_on_funding(step: Step, record: Record) -> Iterator[Event]:
     )
 
 
-def _settle_unpaid(step: Step, receivable_id: str) -> None:
-    """After a try: what has nothing payable left is not tried again."""
-    receivable = step.get(Receivable, receivable_id)
-    row = step.find(Redemption, receivable_id)
-    if row is not None and row.unpaid:
-        waits = receivable.is_owed and bool(live_parts(step, receivable, _kept_out(row)))
-        put_redemption(step, replace(row, unpaid=waits))
-
-
 def _attempt(step: Step, receivable: Receivable, row: Redemption) -> Iterator[Event]:
     """Pay all that is payable out of one custodian's money, or what the policy lets be paid of it, or nothing.
 
     Writes the receivable in any case.
     """
-    parts = live_parts(step, receivable, _kept_out(row))
+    parts = live_parts(step, receivable, row.awaited)
     chosen = _choose(step, receivable, row, parts) if parts else None
     if chosen is None:
         step.put(receivable)
@@ -129,11 +133,6 @@ def _choose(
     return None
 
 
-def _kept_out(row: Redemption) -> tuple[Interval, ...]:
-    """Units for which no account is debited by itself: a bank payment of them is awaited or disputed."""
-    return (*row.awaited, *row.disputed)
-
-
 def mark_overdue(step: Step, record: Record) -> Iterator[Event]:
     """Due work after the end of the moved due date and grace: the receivable is overdue, its debtor in arrears.
 
@@ -149,7 +148,7 @@ def mark_overdue(step: Step, record: Record) -> Iterator[Event]:
         put_redemption(step, replace(row, waited=True))
         step.put(replace(receivable, overdue_at=row.bank.deadline))
         return
-    step.put(replace(receivable, state=ReceivableState.OVERDUE, pay_at=None, overdue_at=None))
+    step.put(replace(receivable, state=ReceivableState.OVERDUE, overdue_at=None))
     put_redemption(step, replace(row, dishonoured_at=step.now))
     holders = tuple(parcel.holder for parcel in live_parcels(step, receivable))
     yield OVERDUE(

@@ -33,7 +33,6 @@ from tallystick.kernel.redemption.ending import announce_end, ended, wind_up
 from tallystick.kernel.redemption.late import interest_claims
 from tallystick.kernel.redemption.records import HeldShare, Redemption
 from tallystick.kernel.redemption.shares import HELD, outside, pieces_of, put_redemption
-from tallystick.kernel.redemption.unpaid import try_again
 from tallystick.kernel.transfers.agreed import end_redeemed as end_transfer
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.errors import InvariantViolation
@@ -233,8 +232,6 @@ def retire_parts(
     if changed.outstanding == ZERO:
         yield announce_end(changed, holders)
         yield from wind_up(step, changed)
-    else:
-        try_again(step, row)
 
 
 def retired(
@@ -256,10 +253,16 @@ def retired(
 
 
 def after_payment(step: Step, receivable: Receivable, row: Redemption) -> Receivable:
-    """`receivable` in the state that follows from what is left of it and what is pending of its payment."""
+    """`receivable` in the state that follows from what is left of it and what is pending of its payment.
+
+    Past its due date it is tried again by the next due work: what is to be paid is another amount than before, so the
+    same money may do.
+    """
     if receivable.outstanding == ZERO:
         closed = receivable.state is ReceivableState.IN_RECOURSE
         return ended(step, receivable, ReceivableState.CLOSED if closed else ReceivableState.REDEEMED)
+    if row.unpaid:
+        receivable = replace(receivable, pay_at=step.now)
     pending = row.bank is not None or bool(row.disputed)
     if receivable.state is ReceivableState.VALID and pending:
         return replace(receivable, state=ReceivableState.REDEEMING)

@@ -32,9 +32,10 @@ class BankPayment(Struct):
 class Redemption(Record):
     """What there is to know about a receivable's payment beyond its parcels. Its id is the receivable's.
 
-    `earmarked_at` is the custodian that keeps money set aside. `unpaid` says that the debtor fell due and its accounts
-    are tried again on each funding. `disputed` are units paid through a bank whose holder denied it or was silent: they
-    stay owed, and no account is debited for them unless the debtor says so. `dishonoured_at` begins the recourse.
+    `earmarked_at` is the custodian that keeps money set aside. `unpaid` says that the debt fell due and was not all
+    paid: it is tried again on each funding, and whenever another amount of it is to be paid. `disputed` are units said
+    to be paid through a bank whose holder denied it or was silent: owed and paid like all others, but their holder may
+    still say that the money came. `dishonoured_at` begins the recourse.
     """
 
     table = "redemption"

@@ -218,6 +218,9 @@ class Redeem(Operation, tag="receivable.redeem"):
             return refuse(Status.BAD_VALUE, field="receipt" if self.receipt is None else "account")
         if row.bank is not None:
             return refuse(Status.PAYMENT_PENDING, receivable=receivable.id, until=row.bank.deadline)
+        if receivable.pay_at is not None and receivable.pay_at <= step.now:
+            # The next block pays by itself what it can: a new receipt must not take the units out from under it.
+            return refuse(Status.PAYMENT_PENDING, receivable=receivable.id, until=receivable.pay_at)
         for part in chosen:
             for lock in part.parcel.locks:
                 if lock.interval.overlaps(part.interval):
