@@ -8,7 +8,7 @@ import msgspec
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.membership.records import SigningKey
 from tallystick.wire import canonical
-from tallystick.wire.amounts import Units
+from tallystick.wire.amounts import MAX_UNITS, Units
 from tests.simulation.actions.proposals import Proposal, admitted
 from tests.simulation.town import Town
 
@@ -95,7 +95,7 @@ def _over(proposal: Proposal) -> Proposal | None:
             )
     for name in ("interval", "parcel"):
         span = getattr(operation, name, None)
-        if isinstance(span, Interval):
+        if isinstance(span, Interval) and span.last < MAX_UNITS:
             longer = Interval(span.first, span.last + 1)
             return proposal.with_operations(msgspec.structs.replace(operation, **{name: longer}))
     return None
