@@ -83,7 +83,7 @@ def environment_for(version: str) -> Path:
         check=False,
     )
     if made.returncode:
-        pytest.skip(f"the locked packages could not be installed for Python {version}: {made.stderr.strip()[-200:]}")
+        pytest.fail(f"the locked packages could not be installed for Python {version}: {made.stderr.strip()[-200:]}")
     return directory / "bin" / "python"
 
 
