@@ -1,8 +1,11 @@
 """Amounts as people write them: a comma separates thousands, or is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tallystick.node.amounts import grouped, typed_units
+from tallystick.wire.amounts import MAX_UNITS
 from tallystick.wire.errors import DecodeError
 
 
@@ -22,3 +25,9 @@ def test_a_comma_elsewhere_is_refused(text: str) -> None:
 
 def test_grouped() -> None:
     assert [grouped(150_050, 2), grouped(5, 2), grouped(1_234, 0)] == ["1,500.50", "0.05", "1,234"]
+
+
+@given(st.integers(0, MAX_UNITS), st.sampled_from([0, 2, 3, 4]))
+def test_what_people_read_is_read_back(units: int, digits: int) -> None:
+    assert typed_units(grouped(units, digits), digits, "--face") == units
+    assert typed_units(grouped(units, digits).replace(",", ""), digits, "--face") == units

@@ -97,11 +97,3 @@ def units_of(text: str, minor_digits: int, where: str = "") -> Units:
     if value > MAX_UNITS:
         raise DecodeError("amount exceeds 2^63 - 1 minor units", where)
     return Units(value)
-
-
-def decimal_of(units: int, minor_digits: int) -> str:
-    """Write minor units as people read them: 150050 with two digits is 1500.50."""
-    if minor_digits == 0:
-        return str(int(units))
-    whole, part = divmod(int(units), 10**minor_digits)
-    return f"{whole}.{part:0{minor_digits}d}"
