@@ -23,6 +23,12 @@ ID_TABLES = {
     "dep": "deposit",
     "rdm": "redemption",
     "doc": "document",
+    "prd": "product",
+    "pln": "plan",
+    "evd": "evidence",
+    "crt": "certificate",
+    "dsp": "dispute",
+    "rfd": "refund",
 }
 """Which table the id of each kind of record stands in."""
 

@@ -99,6 +99,11 @@ class Status(enum.Enum):
     )
     NOT_EVALUATED = 350, "The funder has not evaluated this financing and accepted it."
     QUOTE_NOT_OPEN = 351, "The quote is sealed, was left unrevealed, has lapsed, or was awarded in vain."
+    NOT_FUNDED = 370, "The payer's money for this tranche has not come yet.", True
+    CONDITION_NOT_MET = 371, "What the plan asks for before this release does not hold yet.", True
+    ALREADY_RELEASED = 372, "The tranche was released."
+    IN_DISPUTE = 373, "The amount is disputed.", True
+    CONTRACTS_DIFFER = 380, "The two sides' copies of the contract differ."
 
     # 4xx: values.
     AMOUNT_ZERO = 400, "The amount is zero."
@@ -130,6 +135,13 @@ class Status(enum.Enum):
     CONTRACT_DIFFERS = 451, "The contract is not the one that the other side signed."
     NOTHING_TO_PAY_OUT = 452, "No day is left to discount, or cost would take the whole amount."
     AMOUNT_DIFFERS = 453, "The stated amount is not the one that the ledger computes."
+    OVER_PRODUCT = 470, "The plan does not keep within what its product allows."
+    CONDITION_TOO_DEEP = 471, "The condition's tree is nested too deep or has too many parts."
+    NO_WAY_TO_BE_MET = 472, "The tranche's condition could never be met, or nobody could certify its amount."
+    MATERIAL_DIFFERS = 473, "A material is of a kind that was not asked for, has another hash, or is missing."
+    OVER_DISPUTED = 474, "More than the disputed amount would be divided."
+    AMENDMENT_TAKES_BACK = 475, "The amendment touches what was released, is disputed or is under verification."
+    LINES_DIFFER = 485, "The lines do not add up to their stated count and sum, or a line is not as it must be."
 
     # 5xx: law, one per rule; the clause stands in the facts. 500-509 is the dated data that rules rest on.
     CALENDAR_MISSING = 500, "No published calendar covers this day.", True

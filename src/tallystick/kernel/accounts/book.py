@@ -60,6 +60,11 @@ def earmark(custodian: str, currency: str, receivable: str) -> str:
     return f"earmark/{custodian}/{currency}/{receivable}"
 
 
+def fees(custodian: str, currency: str, platform: str) -> str:
+    """The ledger account of the fees that a platform earned and has not been paid out yet."""
+    return f"fees/{custodian}/{currency}/{platform}"
+
+
 def hold(custodian: str, currency: str, purpose: str, member: str = "") -> str:
     """The ledger account of money held for `purpose`, until `member` has an account or it is decided whose it is."""
     name = f"hold/{custodian}/{currency}/{purpose}"
@@ -198,7 +203,7 @@ def _new_balance(step: Step, name: str) -> Balance:
         account = step.get(Account, rest)
         return Balance(id=name, custodian=account.custodian, currency=account.currency, owner=account.owner)
     parts = rest.split("/")
-    owner = {"claim": 2, "hold": 3}.get(kind)
+    owner = {"claim": 2, "fees": 2, "hold": 3}.get(kind)
     return Balance(
         id=name,
         custodian=parts[0],

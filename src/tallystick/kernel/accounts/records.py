@@ -78,8 +78,9 @@ class Balance(Record):
     """What stands in one ledger account, in minor units. Its id is the ledger account's name.
 
     `available/<account>` is an account's money. Every other name goes on with custodian and currency: `bank/..` and
-    `claim/../<member>` are assets; `suspense/..`, `earmark/../<receivable>`, `hold/../<purpose>[/<member>]` (and, with
-    plans, `escrow/..`, `transit/..`, `fees/..`) are liabilities. `bank/..` also knows the sum of the claims.
+    `claim/../<member>` are assets; `suspense/..`, `earmark/../<receivable>`, `hold/../<purpose>[/<member>]`,
+    `escrow/../<plan>`, `transit/../<plan>/<tranche>` and `fees/../<platform>` are liabilities. `bank/..` also knows the
+    sum of the claims.
     """
 
     table = "balance"

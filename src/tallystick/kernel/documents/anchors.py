@@ -22,6 +22,12 @@ SUBJECT_TABLES = {
     "fin": "financing",
     "acc": "account",
     "doc": "document",
+    "prd": "product",
+    "pln": "plan",
+    "evd": "evidence",
+    "crt": "certificate",
+    "dsp": "dispute",
+    "rfd": "refund",
 }
 """What a document can be about: the kinds of record by their id's prefix."""
 

@@ -54,6 +54,23 @@ class Policies(Struct):
     recourse_claim_days: Window = 30
     recourse_pay_days: Window = 10
     announcement_days: Window = 30
+    # products and plans
+    payee_copy_suffices: bool = False  # a product may go to review without the payer's copy of the contract
+    counter_contract_days: Window = 30
+    correction_days: Window = 30
+    authorise_days: Window = 15
+    draft_contracts_days: Window = 15
+    sign_contracts_days: Window = 30
+    plan_check_days: Window = 10
+    plan_confirm_days: Window = 10
+    repropose_days: Window = 30
+    amendment_days: Window = 10
+    funding_grace_days: Days = 5
+    evidence_rounds: Annotated[int, Meta(ge=1, le=16)] = 3
+    extensions: Annotated[int, Meta(ge=0, le=16)] = 3  # of a release window whose condition was not met
+    negotiation_days: Window = 10
+    refund_consent_days: Window = 10
+    max_tranches: Annotated[int, Meta(ge=1, le=100)] = 100
     # receivables
     cutoff_days: Days = 3  # business days before the due date
     grace_days: Days = 0

@@ -1,0 +1,518 @@
+"""The rows of plans: `Plan` with the money and state of each tranche, the immutable `PlanVersion`, and what they cause.
+
+A step on a plan writes one row of it besides its postings. Money is counted on the plan in all, and on each tranche:
+deposited = held + released + refunded + fees + reversed, at every height (DESIGN section 9, 1).
+Source: DOMAIN section 3, "Plan" and "Tranche".
+"""
+
+import datetime
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+from tallystick.kernel.core.fields import (
+    AccountId,
+    Anchor,
+    CertificateId,
+    Code,
+    Count,
+    Currency,
+    Days,
+    DisputeId,
+    EvidenceId,
+    Hash,
+    MemberId,
+    PlanId,
+    Position,
+    ProductId,
+    ReceivableId,
+    RefundId,
+    Struct,
+)
+from tallystick.kernel.core.record import Queue, Record
+from tallystick.kernel.law.records import Judgement
+from tallystick.kernel.plans.conditions import Condition, Met, persons_of, sources_of
+from tallystick.kernel.products.records import FeeTerms, Share, Silence, Title
+from tallystick.wire.amounts import ZERO, Rate, Units
+from tallystick.wire.instants import Instant
+
+MAX_TRANCHES = 100
+MAX_MATERIALS = 16
+
+TrancheNumber = Annotated[int, Meta(ge=1, le=MAX_TRANCHES)]
+
+
+class Material(Struct):
+    """A document that a release needs (所需材料): its kind and, where it is known beforehand, its very hash."""
+
+    kind: Code
+    hash: Hash | None = None
+
+
+class Unmet(Enum):
+    """What happens when the release window ends and the condition is not met."""
+
+    DISPUTE = "dispute"
+    REFUND = "refund"
+    EXTEND = "extend"
+
+
+class Unused(Enum):
+    """Where the part of a tranche goes that its release did not use: back to the payer, or on to the next tranche."""
+
+    REFUND = "refund"
+    ROLL_ON = "roll_on"
+
+
+class Retention(Struct):
+    """What is kept back of a release (质保金): percent of what is certified, released at the opening of `until_on`."""
+
+    rate: Rate
+    until_on: datetime.date
+
+
+class TrancheTerms(Struct):
+    """One step of a plan as both sides agreed it. Days are the business zone's; `units` is the most where `up_to`.
+
+    The payer deposits `fund_units` by the end of `fund_by_on`. The release happens from the opening of
+    `release_from_on` (moved to a business day) once `condition` holds; if it does not by the end of
+    `release_until_on`, `if_unmet` says what follows.
+    `recovery` is the percent of each certified amount that goes towards the plan's advances, which are the tranches
+    marked `advance`. `redeems` is the receivable whose holders are paid first.
+    """
+
+    title: Title
+    fund_by_on: datetime.date
+    fund_units: Units
+    units: Units
+    release_from_on: datetime.date
+    release_until_on: datetime.date
+    condition: Condition
+    up_to: bool = False
+    materials: Annotated[tuple[Material, ...], Meta(max_length=MAX_MATERIALS)] = ()
+    on_silence: Silence = Silence.DISPUTE
+    if_unmet: Unmet = Unmet.DISPUTE
+    extend_days: Days = 0
+    unused: Unused = Unused.REFUND
+    retention: Retention | None = None
+    recovery: Rate | None = None
+    advance: bool = False
+    redeems: ReceivableId | None = None
+    wages: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of its materials."""
+        return tuple(material.kind for material in self.materials)
+
+
+Tranches: TypeAlias = Annotated[tuple[TrancheTerms, ...], Meta(min_length=1, max_length=MAX_TRANCHES)]
+
+
+class PlanTerms(Struct):
+    """What holds for a whole plan, as its product said it on the day of the confirmation."""
+
+    product: ProductId
+    payer: MemberId
+    payee: MemberId
+    platform: MemberId
+    custodian: MemberId
+    refund_account: AccountId
+    currency: Currency
+    objection_days: Days
+    answer_days: Days
+    arbitrator: MemberId
+    fee: FeeTerms
+    long_stop_on: datetime.date
+    default_split: Share
+
+
+class PlanVersion(Record):
+    """A plan as both sides confirmed it: immutable, the only thing a release reads. Its id is `<plan>/<version>`."""
+
+    table = "plan_version"
+
+    plan: PlanId
+    version: Count
+    terms: PlanTerms
+    tranches: Tranches
+    confirmed: Position
+    judged: Judgement | None = None
+
+
+class PlanState(Enum):
+    """Where a plan stands. The confirmation anchors it in the same step, so `anchored` is a fact and not a state."""
+
+    PROPOSED = "proposed"  # waits for the platform's check
+    SENT_BACK = "sent_back"  # waits for the payer's better proposal
+    SENT = "sent"  # waits for the payee's confirmation
+    ACTIVE = "active"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+PENDING_PLANS = (PlanState.PROPOSED, PlanState.SENT_BACK, PlanState.SENT)
+"""Before confirmation: no money can move for it."""
+
+
+class Failing(Struct):
+    """A field of a proposed plan that fails against its product: the tranche (0: the whole plan), field and reason."""
+
+    tranche: Annotated[int, Meta(ge=0, le=MAX_TRANCHES)]
+    field: Code
+    reason: Code
+
+
+class Phase(Enum):
+    """Where a tranche stands. Whether it is funded is read from its money, disputes and overdue funding lie over it.
+
+    waiting -> evidence_in -> verified (the objection window runs) -> released; sent back it waits again, in bounded
+    rounds. It ends without release as refunded, settled (its whole amount went through disputes) or cancelled.
+    """
+
+    WAITING = "waiting"
+    EVIDENCE_IN = "evidence_in"
+    VERIFIED = "verified"
+    RELEASED = "released"
+    ENDED = "ended"
+
+
+class TrancheState(Struct):
+    """A tranche's money and progress. All amounts are minor units of the plan's currency.
+
+    `deposited` = `held` + `released` + `refunded` + `fees` + `reversed` + `rolled`. What is rolled on to a later
+    tranche counts as deposited there. `fees` are those that the payee bears. `disputed` and `retained` are parts of
+    `held`. Instants follow from the terms' days by the calendar in force when the version was confirmed; `wake_at` is
+    when the tranche is next to be looked at for release.
+    """
+
+    phase: Phase = Phase.WAITING
+    deposited: Units = ZERO
+    held: Units = ZERO
+    released: Units = ZERO
+    refunded: Units = ZERO
+    fees: Units = ZERO
+    reversed: Units = ZERO
+    rolled: Units = ZERO
+    disputed: Units = ZERO
+    retained: Units = ZERO
+    recovered: Units = ZERO
+    certified: Units | None = None
+    evidence: EvidenceId | None = None  # the round under way, or the one that was met
+    rounds: Count = 0  # ended by being sent back
+    overdue: bool = False
+    fund_until: Instant | None = None
+    release_at: Instant | None = None
+    unmet_at: Instant | None = None  # the last instant of the release window
+    extended: Count = 0
+    wake_at: Instant | None = None
+    answer_by: Instant | None = None
+    object_until: Instant | None = None
+    retained_until: Instant | None = None
+    certificates: tuple[CertificateId, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be released from it but what is disputed or retained."""
+        return self.phase in (Phase.RELEASED, Phase.ENDED)
+
+    @property
+    def free(self) -> Units:
+        """Held money that is neither disputed nor retained."""
+        return self.held - self.disputed - self.retained
+
+
+class Amendment(Struct):
+    """A new version that the payer proposed and the payee has not confirmed yet."""
+
+    tranches: Tranches
+    proposed: Position
+    deadline: Instant
+
+
+class Plan(Record):
+    """A release plan: its parties, which version holds, and what became of its money.
+
+    `draft` is what is proposed, until it is confirmed. `fee_reserve` is what a payer that bears the platform's fee set
+    aside for it; like the tranches' `held` it is money in the plan's escrow account.
+    """
+
+    table = "plan"
+
+    product: ProductId
+    payer: MemberId
+    payee: MemberId
+    platform: MemberId
+    custodian: MemberId
+    arbitrator: MemberId
+    currency: Currency
+    state: PlanState
+    proposed: Position
+    draft: tuple[TrancheTerms, ...] = ()
+    failing: Annotated[tuple[Failing, ...], Meta(max_length=200)] = ()
+    deadline: Instant | None = None
+    proposals: Count = 1
+    version: Count = 0
+    tranches: tuple[TrancheState, ...] = ()
+    amendment: Amendment | None = None
+    named: tuple[MemberId, ...] = ()  # verifiers and data sources of the version in force
+    long_stop_at: Instant | None = None
+    disputes: tuple[DisputeId, ...] = ()  # that are open
+    refunds: tuple[RefundId, ...] = ()  # that wait for consent
+    fee_reserve: Units = ZERO
+    deposited: Units = ZERO
+    released: Units = ZERO
+    refunded: Units = ZERO
+    fees: Units = ZERO
+    reversed: Units = ZERO
+    ended: Position | None = None
+
+    @property
+    def escrow(self) -> str:
+        """The ledger account that its money stands in (中间资源账户)."""
+        return f"escrow/{self.custodian}/{self.currency}/{self.id}"
+
+    @property
+    def held(self) -> Units:
+        """What stands in escrow."""
+        return Units(self.fee_reserve + sum(tranche.held for tranche in self.tranches))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is under way: active, or cancelled with money still in dispute."""
+        return self.state is PlanState.ACTIVE or (self.state is PlanState.CANCELLED and self.ended is None)
+
+    def due(self) -> tuple[tuple[Queue, Instant], ...]:
+        if self.state in PENDING_PLANS:
+            return () if self.deadline is None else ((Queue.EXPIRE, self.deadline.plus(1)),)
+        if not self.is_live:
+            return ()
+        wanted = []
+        closing = [at.plus(1) for tranche in self.tranches for at in _ends_of(tranche)]
+        closing += [each.plus(1) for each in (self.long_stop_at, self.amendment and self.amendment.deadline) if each]
+        if closing:
+            wanted.append((Queue.EXPIRE, min(closing)))
+        releases = [at for tranche in self.tranches for at in _releases_of(tranche)]
+        if releases:
+            wanted.append((Queue.RELEASE, min(releases)))
+        return tuple(wanted)
+
+    def live_for(self) -> tuple[str, ...]:
+        if self.state in PENDING_PLANS or self.is_live:
+            parties = (self.payer, self.payee, self.platform, self.custodian, self.arbitrator)
+            return tuple(dict.fromkeys((*parties, *self.named)))
+        return ()
+
+    def labels(self) -> tuple[str, ...]:
+        return (f"plan_of/{self.product}",)
+
+
+def _ends_of(tranche: TrancheState) -> tuple[Instant, ...]:
+    """The windows of a tranche whose end brings something about by itself."""
+    ends = () if tranche.fund_until is None or tranche.overdue else (tranche.fund_until,)
+    if tranche.phase is Phase.EVIDENCE_IN and tranche.answer_by is not None:
+        ends = (*ends, tranche.answer_by)
+    if not tranche.is_over and tranche.phase is not Phase.VERIFIED and tranche.unmet_at is not None:
+        ends = (*ends, tranche.unmet_at)
+    return ends
+
+
+def _releases_of(tranche: TrancheState) -> tuple[Instant, ...]:
+    """When a tranche is to be looked at for release, or its retention is over."""
+    wanted: tuple[Instant, ...] = ()
+    if tranche.wake_at is not None:
+        wanted = (tranche.wake_at,)
+    if tranche.retained and tranche.retained_until is not None:
+        wanted = (*wanted, tranche.retained_until)
+    return wanted
+
+
+def named_in(tranches: tuple[TrancheTerms, ...], payer: str, platform: str) -> tuple[str, ...]:
+    """Verifiers and data sources that the conditions name, each once."""
+    named: dict[str, None] = {}
+    for terms in tranches:
+        named.update(dict.fromkeys(persons_of(terms.condition, payer, platform)))
+        named.update(dict.fromkeys(source for source, _ in sources_of(terms.condition)))
+    return tuple(name for name in named if name not in (payer, platform))
+
+
+class Answer(Enum):
+    """A verifier's word on evidence."""
+
+    ACCEPT = "accept"
+    SEND_BACK = "send_back"
+
+
+class Answered(Struct):
+    """One answer to a round of evidence: `certified` is what an acceptance certifies, `reason` why it was sent back."""
+
+    by: MemberId
+    answer: Answer
+    at: Instant
+    certified: Units | None = None
+    reason: Code | None = None
+    findings: Anchor | None = None
+
+
+class Submitted(Struct):
+    """A material that came, or a data source's statement."""
+
+    by: MemberId
+    anchor: Anchor
+    at: Instant
+
+
+class EvidenceState(Enum):
+    """How a round of evidence stands."""
+
+    OPEN = "open"
+    MET = "met"
+    SENT_BACK = "sent_back"
+    CLOSED = "closed"  # its tranche ended otherwise
+
+
+class Evidence(Record):
+    """One round of evidence for a tranche: materials, the amount claimed, statements and answers."""
+
+    table = "evidence"
+
+    plan: PlanId
+    version: Count
+    tranche: TrancheNumber
+    round: Count
+    state: EvidenceState
+    opened: Position
+    claimed: Units | None = None
+    materials: Annotated[tuple[Submitted, ...], Meta(max_length=64)] = ()
+    statements: Annotated[tuple[Submitted, ...], Meta(max_length=16)] = ()
+    answers: Annotated[tuple[Answered, ...], Meta(max_length=32)] = ()
+    silent: bool = False  # the time to answer passed and silence counts as acceptance
+
+
+class Certificate(Record):
+    """A release certificate: what was released under which version, on which conditions, met by whom and when.
+
+    certified = recovered + retained + disputed + released + fees (where the payee bears them). `released` is what
+    reached the payee and, of it, `redeemed` what reached holders of the receivable instead. `triggered_by` is nobody
+    where the block did it.
+    """
+
+    table = "certificate"
+
+    plan: PlanId
+    version: Count
+    tranche: TrancheNumber
+    at: Position
+    conditions: tuple[Met, ...]
+    certified: Units
+    released: Units
+    recovered: Units = ZERO
+    retained: Units = ZERO
+    disputed: Units = ZERO
+    fees: Units = ZERO
+    redeemed: Units = ZERO
+    receivable: ReceivableId | None = None
+    evidence: EvidenceId | None = None
+    dispute: DisputeId | None = None
+    cause: Code = "release"  # release, retention, ruling, settlement, default_split
+    triggered_by: MemberId | None = None
+
+    def labels(self) -> tuple[str, ...]:
+        return (f"certificate_of/{self.plan}",)
+
+
+class DisputeState(Enum):
+    """opened -> settled | arbitration -> ruled; no ruling by the long-stop date: by_default."""
+
+    OPEN = "open"  # the parties may settle
+    ARBITRATION = "arbitration"
+    SETTLED = "settled"
+    RULED = "ruled"
+    BY_DEFAULT = "by_default"
+    CLOSED = "closed"
+
+
+class Offer(Struct):
+    """A settlement that one side offers: what of the disputed amount goes to the payee; the rest goes back."""
+
+    by: MemberId
+    to_payee: Units
+    at: Position
+
+
+class Dispute(Record):
+    """A dispute about an amount of a tranche, which alone is frozen by it."""
+
+    table = "dispute"
+
+    plan: PlanId
+    version: Count
+    tranche: TrancheNumber
+    payer: MemberId
+    payee: MemberId
+    arbitrator: MemberId
+    currency: Currency
+    units: Units
+    state: DisputeState
+    opened: Position
+    cause: Code  # objection, opened, silence, unmet
+    opened_by: MemberId | None = None
+    reason: Code | None = None
+    statement: Anchor | None = None
+    negotiate_until: Instant | None = None
+    offer: Offer | None = None
+    to_payee: Units | None = None
+    ruling: Anchor | None = None
+    ended: Position | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still freezes its amount."""
+        return self.state in (DisputeState.OPEN, DisputeState.ARBITRATION)
+
+    def due(self) -> tuple[tuple[Queue, Instant], ...]:
+        waits = self.state is DisputeState.OPEN and self.negotiate_until is not None
+        return ((Queue.EXPIRE, self.negotiate_until.plus(1)),) if waits and self.negotiate_until is not None else ()
+
+    def live_for(self) -> tuple[str, ...]:
+        return (self.payer, self.payee, self.arbitrator) if self.is_open else ()
+
+    def labels(self) -> tuple[str, ...]:
+        return (f"dispute_of/{self.plan}",)
+
+
+class RefundState(Enum):
+    """requested -> booked (consented) | declined | lapsed."""
+
+    REQUESTED = "requested"
+    BOOKED = "booked"
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+
+
+class Refund(Record):
+    """A payer's request to have an amount of a tranche back before it is released."""
+
+    table = "refund"
+
+    plan: PlanId
+    tranche: TrancheNumber
+    payer: MemberId
+    payee: MemberId
+    currency: Currency
+    units: Units
+    state: RefundState
+    requested: Position
+    deadline: Instant
+    reason: Code | None = None
+    ended: Position | None = None
+
+    def due(self) -> tuple[tuple[Queue, Instant], ...]:
+        return ((Queue.EXPIRE, self.deadline.plus(1)),) if self.state is RefundState.REQUESTED else ()
+
+    def live_for(self) -> tuple[str, ...]:
+        return (self.payer, self.payee) if self.state is RefundState.REQUESTED else ()
