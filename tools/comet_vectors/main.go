@@ -48,6 +48,7 @@ func main() {
 		"params":       paramsVectors(),
 		"light_blocks": lightBlockVectors(),
 		"embedded":     embeddedVectors(),
+		"light_client": lightClientVectors(),
 	} {
 		write(filepath.Join(os.Args[1], name+".json"), vectors)
 	}
@@ -220,14 +221,11 @@ func key(i int) ed25519.PrivKey {
 	return ed25519.GenPrivKeyFromSecret([]byte("validator " + strconv.Itoa(i)))
 }
 
-func validatorSet(powers ...int64) (*types.ValidatorSet, map[string]ed25519.PrivKey) {
-	keys := map[string]ed25519.PrivKey{}
-	validators := make([]*types.Validator, len(powers))
-	for i, power := range powers {
-		validators[i] = types.NewValidator(key(i).PubKey(), power)
-		keys[validators[i].Address.String()] = key(i)
-	}
-	return types.NewValidatorSet(validators), keys
+// signers are validators' private keys by address.
+type signers = map[string]ed25519.PrivKey
+
+func validatorSet(powers ...int64) (*types.ValidatorSet, signers) {
+	return validatorsFrom(0, powers...)
 }
 
 func resultValidators(set *types.ValidatorSet) json.RawMessage {
@@ -258,7 +256,7 @@ func validatorVectors() any {
 
 // commit lets each validator of the set say "commit", "nil" or nothing.
 func commit(
-	set *types.ValidatorSet, keys map[string]ed25519.PrivKey, chain string, height int64, round int32,
+	set *types.ValidatorSet, keys signers, chain string, height int64, round int32,
 	id types.BlockID, flags []types.BlockIDFlag,
 ) *types.Commit {
 	out := &types.Commit{Height: height, Round: round, BlockID: id, Signatures: []types.CommitSig{}}
