@@ -174,9 +174,9 @@ def forgeries(block: ArchivedBlock) -> dict[str, ArchivedBlock]:
         "over two thirds": change(block, commit=dataclasses.replace(block.commit, signatures=(comet.ABSENT,))),
         "number of signatures": change(block, commit=dataclasses.replace(block.commit, signatures=())),
         "committed height": change(block, commit=dataclasses.replace(block.commit, height=1)),
-        "results": change(block, codes=[301] * len(block.codes)),
-        "number of results": change(block, codes=[*block.codes, 0]),
-        "events": change(block, events=[b"[]"] * len(block.events)),
+        "another result": change(block, codes=[301] * len(block.codes)),
+        "not one result for each": change(block, codes=[*block.codes, 0]),
+        "other events": change(block, events=[b"[]"] * len(block.events)),
         "due work": change(block, due_events=b"[{}]"),
         "state root": change(block, roots=(bytes(32), block.roots[1])),
     }

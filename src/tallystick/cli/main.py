@@ -35,6 +35,7 @@ COMMANDS = {
     "board": ("market:board", LOOKING, "Published financings, quotes ranked by all-in cost (公示)."),
     "result": ("transactions:result", LOOKING, "What became of a transaction."),
     "check": ("checking:check", LOOKING, "Check the whole ledger: what must never happen has not happened."),
+    "fsck": ("fsck:fsck", LOOKING, "Replay the whole ledger from its genesis; names the first thing that fails."),
     "import": ("importing:app", WORKING, "Bring a file of invoices in as receivables."),
     "op": ("transactions:op", WORKING, "Run operations as they stand in a file."),
     "tx": ("transactions:app", WORKING, "Transaction files: look, add signatures, hand in."),

@@ -30,7 +30,7 @@ class ArchivedBlock(msgspec.Struct, frozen=True, array_like=True):
     roots: tuple[bytes, bytes]  # state root and receipts root after this block
 
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_block = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(ArchivedBlock)
 _events = msgspec.json.Decoder(list[Event])
 
@@ -48,6 +48,14 @@ def height_key(height: int) -> bytes:
     return height.to_bytes(8, "big")
 
 
+def decode_block(raw: bytes, height: int) -> ArchivedBlock:
+    """The archived block of a height. Raises `DecodeError` on damage."""
+    try:
+        return _decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise DecodeError(f"the archived block can't be read: {error}", f"block {height}") from None
+
+
 class Archive:
     """Reads blocks, events and receipts. Writing happens in the engine's one batch a block, by `add_block`."""
 
@@ -56,24 +64,17 @@ class Archive:
 
     @staticmethod
     def add_block(batch: Batch, block: ArchivedBlock) -> None:
-        batch.put(Family.BLOCKS, height_key(block.header.height), _encode(block))
+        batch.put(Family.BLOCKS, height_key(block.header.height), encode_block(block))
 
     def block(self, height: int) -> ArchivedBlock | None:
         """The block at a height, or None. Raises `DecodeError` on damage."""
         raw = self._store.get(Family.BLOCKS, height_key(height))
-        return None if raw is None else self._decode(raw, height)
+        return None if raw is None else decode_block(raw, height)
 
     def blocks(self, first: int) -> Iterator[ArchivedBlock]:
         """The blocks from height `first` on."""
         for key, raw in self._store.range(Family.BLOCKS, height_key(first)):
-            yield self._decode(raw, int.from_bytes(key, "big"))
-
-    @staticmethod
-    def _decode(raw: bytes, height: int) -> ArchivedBlock:
-        try:
-            return _decoder.decode(raw)
-        except msgspec.DecodeError as error:
-            raise DecodeError(f"the archived block can't be read: {error}", f"block {height}") from None
+            yield decode_block(raw, int.from_bytes(key, "big"))
 
     def first_height(self) -> int | None:
         """The lowest height kept."""

@@ -89,9 +89,14 @@ class Store(Protocol):
 
 
 class RocksStore:
-    """RocksDB with one column family for each `Family`, bloom filters, one block cache, and synced batches."""
+    """RocksDB with one column family for each `Family`, bloom filters, one block cache, and synced batches.
 
-    def __init__(self, path: Path, *, cache_bytes: int = 512 << 20, statistics: bool = False) -> None:
+    Only what can be made again at any time is kept in a store that is not `synced`.
+    """
+
+    def __init__(
+        self, path: Path, *, cache_bytes: int = 512 << 20, statistics: bool = False, synced: bool = True
+    ) -> None:
         options = _options()
         if statistics:
             options.enable_statistics()  # a few percent of every read and write
@@ -109,7 +114,7 @@ class RocksStore:
         self._columns = {family: self._db.get_column_family(family.value) for family in Family}
         self._gets = {family: column.get for family, column in self._columns.items()}
         self._sync = WriteOptions()
-        self._sync.sync = True
+        self._sync.sync = synced
 
     def get(self, family: Family, key: bytes) -> bytes | None:
         try:

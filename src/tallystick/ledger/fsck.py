@@ -1,0 +1,203 @@
+"""Replaying a whole ledger from its genesis and holding every row of its store to what follows; names the first fault.
+
+Nothing of the ledger is believed but the genesis that the caller pins. Each archived block is executed again on a
+replica in a scratch directory (`replay.replay_block`: header, commit, signatures, results, events, roots), then every
+row of the store is compared with the replica's: records, index, tree, receipts. A run that was interrupted goes on from
+the replica, whose blocks it has checked itself. What must never happen is checked on top of that (`invariants.audit`).
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.kernel.chain_rows import Revision
+from tallystick.kernel.core import codec
+from tallystick.kernel.genesis import Genesis
+from tallystick.ledger.archive import ArchivedBlock, decode_block, encode_block, height_key
+from tallystick.ledger.opening import (
+    COPY_KEY,
+    GENESIS_KEY,
+    RESTORING_KEY,
+    Opened,
+    Tip,
+    genesis_validators,
+    open_ledger,
+    put_tip,
+    read_revisions,
+    read_tip,
+)
+from tallystick.ledger.replay import replay_block
+from tallystick.ledger.restoring import open_revision
+from tallystick.ledger.store import Family, RocksStore, Store
+from tallystick.wire.errors import DecodeError
+
+COMPARED = (Family.STATE, Family.INDEX, Family.TREE, Family.RECEIPTS, Family.HASHES, Family.META)
+ONLY_HERE = (COPY_KEY, RESTORING_KEY)
+"""Notes about the directory itself, which no block writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing that does not hold: at which height, in which transaction or row, and what."""
+
+    height: int
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class Check:
+    """One check of the ledger in `ledger`, with its replica in `scratch`.
+
+    Raises `DecodeError` where the check can't be made: no ledger, another genesis, or blocks that are not kept.
+    """
+
+    def __init__(self, ledger: Store, genesis: Genesis, scratch: Path) -> None:
+        self._ledger = ledger
+        self._genesis = genesis
+        self._scratch = scratch
+        stored = ledger.get(Family.META, GENESIS_KEY)
+        if stored is None:
+            raise DecodeError("there is no ledger here", ledger.where)
+        if stored != codec.encode(genesis):
+            raise DecodeError("the ledger was begun from another genesis than the one given", ledger.where)
+        self.height = read_tip(ledger).height
+        self._replica = self._open_replica()
+        self._revisions = {revision.fork_height: revision for revision in read_revisions(ledger)}
+        self.checked = self._opened.tip.height
+        """The height up to which blocks hold, here or in the run before."""
+
+    def run(self, advance: Callable[[int], None]) -> Fault | None:
+        """Check block after block, then row after row. `advance` takes the number of blocks done."""
+        fault = self._first_bad_block(advance) or self._first_bad_row()
+        self._replica.close()
+        shutil.rmtree(self._scratch)
+        return fault
+
+    def stop(self) -> None:
+        """Give up for now; the next check goes on from here."""
+        self._replica.close()
+
+    def _open_replica(self) -> Store:
+        replica = RocksStore(self._scratch, synced=False)
+        self._opened: Opened = open_ledger(replica, None if _is_written(replica) else self._genesis)
+        if self._is_of_this_ledger():
+            return replica
+        replica.close()
+        shutil.rmtree(self._scratch)
+        replica = RocksStore(self._scratch, synced=False)
+        self._opened = open_ledger(replica, self._genesis)
+        return replica
+
+    def _is_of_this_ledger(self) -> bool:
+        """Whether the replica of an earlier run is of this genesis and ends in a block of this ledger."""
+        if codec.encode(self._opened.genesis) != codec.encode(self._genesis):
+            return False
+        tip = self._opened.tip
+        if tip.header is None:
+            return True
+        raw = self._ledger.get(Family.BLOCKS, height_key(tip.height))
+        return raw is not None and decode_block(raw, tip.height).header == tip.header
+
+    def _first_bad_block(self, advance: Callable[[int], None]) -> Fault | None:
+        validators = genesis_validators(self._genesis)
+        try:
+            for block in self._blocks():
+                self._revise()
+                executed = replay_block(self._opened, validators, block)
+                tip = Tip.after(executed, block.header, block.commit)
+                put_tip(executed.batch, tip)
+                self._replica.write(executed.batch)
+                self._opened.advance(executed, tip)
+                self.checked = tip.height
+                advance(1)
+            self._revise()
+        except DecodeError as error:
+            at = self.checked + 1
+            return Fault(at, error.where or f"block {at}", error.what)
+        if self.checked < self.height:
+            return Fault(self.checked + 1, f"block {self.checked + 1}", f"is missing; the ledger is at {self.height}")
+        return None
+
+    def _blocks(self) -> Iterator[ArchivedBlock]:
+        """The archived blocks after the replica's, each as it was written and none left out. Raises `DecodeError`."""
+        expected = self.checked + 1
+        for key, raw in self._ledger.range(Family.BLOCKS, height_key(expected)):
+            if key != height_key(expected):
+                kept = int.from_bytes(key, "big")
+                if expected == 1:
+                    raise DecodeError(f"blocks below {kept} are not kept here; check a ledger that has them", "block 1")
+                raise DecodeError(f"is missing; the next one kept is {kept}", f"block {expected}")
+            block = decode_block(raw, expected)
+            if block.header.height != expected:
+                raise DecodeError(f"holds a header of height {block.header.height}", f"block {expected}")
+            if encode_block(block) != raw:
+                raise DecodeError("is not in the form in which blocks are kept", f"block {expected}")
+            yield block
+            expected += 1
+
+    def _revise(self) -> None:
+        """Where the ledger went on under a new chain id at this height, let the replica do the same."""
+        revision = self._revisions.pop(self._opened.tip.height, None)
+        if revision is None or any(row.id == revision.id for row in read_revisions(self._replica)):
+            return
+        made = open_revision(self._replica, revision.id)
+        if made != Revision(id=revision.id, predecessor=revision.predecessor, fork_height=revision.fork_height):
+            raise DecodeError("names another predecessor or height than it has", f"revision {revision.id}")
+        self._opened = open_ledger(self._replica, None)
+
+    def _first_bad_row(self) -> Fault | None:
+        for family in COMPARED:
+            difference = _first_difference(_rows(self._ledger, family), _rows(self._replica, family))
+            if difference is not None:
+                key, what = difference
+                return Fault(self.checked, row_name(family, key), what)
+        return None
+
+
+def _is_written(store: Store) -> bool:
+    return store.get(Family.META, GENESIS_KEY) is not None
+
+
+def _rows(store: Store, family: Family) -> Iterator[tuple[bytes, bytes]]:
+    for key, value in store.range(family, b""):
+        if not (family is Family.META and key in ONLY_HERE):
+            yield key, value
+
+
+def _first_difference(
+    kept: Iterator[tuple[bytes, bytes]], expected: Iterator[tuple[bytes, bytes]]
+) -> tuple[bytes, str] | None:
+    """The first key, in order, at which two ascending listings differ, and how."""
+    while True:
+        mine, its = next(kept, None), next(expected, None)
+        if its is None and mine is None:
+            return None
+        if mine == its:
+            continue
+        if mine is None or (its is not None and its[0] < mine[0]):
+            return (its or (b"",))[0], "is missing from the store"
+        if its is None or mine[0] < its[0]:
+            return mine[0], "stands in the store, but no block wrote it"
+        return mine[0], "is not as the blocks wrote it"
+
+
+def row_name(family: Family, key: bytes) -> str:
+    """A row of the store in the ledger's own words."""
+    match family:
+        case Family.STATE:
+            return f"record {key.decode(errors='replace')}"
+        case Family.INDEX:
+            return f"index row {key.decode(errors='replace')}"
+        case Family.TREE:
+            return f"bucket {int.from_bytes(key, 'big')} of the state tree"
+        case Family.RECEIPTS:
+            actor, _, transaction_id = key.partition(b"\x00")
+            return f"receipt of {actor.decode(errors='replace')} {transaction_id.decode(errors='replace')}"
+        case Family.HASHES:
+            return f"result of transaction {key.hex()}"
+        case _:
+            return f"note {key.decode(errors='replace')} of the store"
