@@ -61,6 +61,27 @@ def proof(state: State, depth: int, key: str) -> str:
     return f"01{depth:02x}" + "".join(groups) + listing(state)
 
 
+def proof_of_many(state: State, depth: int, keys: list[str]) -> str:
+    """The written proof of what stands at each of `keys`."""
+    paths = [sorted({key[:level] for key in keys}) for level in range(depth + 1)]
+    buckets = []
+    for path in paths[depth]:
+        entries = listing({key: value for key, value in state.items() if key.startswith(path)})
+        buckets.append(f"{int(path, 16):06x}{len(entries) // 128:08x}{entries}")
+    levels = []
+    for level in range(depth - 1, -1, -1):
+        text = ""
+        for path in paths[level]:
+            within = {key: value for key, value in state.items() if key.startswith(path)}
+            beside = {
+                n: node(below(within, level, n), depth, level + 1) for n in HEX if path + n not in paths[level + 1]
+            }
+            written = [n for n in HEX if beside.get(n, empty(depth - level - 1)) != empty(depth - level - 1)]
+            text += f"{int(''.join('01'[n in written] for n in HEX), 2):04x}" + "".join(beside[n] for n in written)
+        levels.append(f"{len(text) // 2:08x}{text}")
+    return f"01{depth:02x}{len(buckets):08x}" + "".join(buckets) + "".join(levels)
+
+
 def link(previous: str, height: int, digest: str) -> str:
     """The receipts root after one more block with receipts."""
     number = height.to_bytes(8, "big")
@@ -80,7 +101,8 @@ def tree_vector(depth: int, steps: list[dict[str, str | None]], asked: list[str]
         blocks.append({"changes": hashed, "root": node(state, depth)})
     keys = [sha256(key.encode()) for key in asked]
     proofs = [{"key_hash": k, "value_hash": state.get(k), "proof": proof(state, depth, k)} for k in keys]
-    return {"depth": depth, "blocks": blocks, "proofs": proofs}
+    together = {"keys": sorted(keys), "proof": proof_of_many(state, depth, keys)}
+    return {"depth": depth, "blocks": blocks, "proofs": proofs, "proof_of_many": together}
 
 
 def vectors() -> dict[str, Any]:

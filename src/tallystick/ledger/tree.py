@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
+from tallystick.proof.multiproof import MultiProof, prove_many
 from tallystick.proof.state_proof import (
     BUCKET_TAG,
     ENTRY_BYTES,
@@ -159,6 +160,14 @@ class Tree:
             siblings.append(bytes(group[: child * HASH_BYTES] + group[(child + 1) * HASH_BYTES :]))
             index = node
         return TreeProof(listing, tuple(siblings))
+
+    def prove_many(self, key_hashes: Iterable[bytes]) -> MultiProof:
+        """What stands at each of these in the committed state, in one proof."""
+        return prove_many(self.depth, key_hashes, lambda index: self._buckets.get(index, b""), self._group)
+
+    def _group(self, level: int, node: int) -> bytes:
+        """The hashes of the 16 children of an inner node; level 0 is the root."""
+        return bytes(self._groups[level][node * GROUP_BYTES : (node + 1) * GROUP_BYTES])
 
     def _changed_buckets(self, changes: Iterable[tuple[bytes, bytes | None]]) -> dict[int, bytes]:
         committed, shift = self._buckets, self._shift

@@ -142,14 +142,14 @@ def proof_holds(
     """
     if proof.depth != depth or len(key_digest) != HASH_BYTES:
         return False
-    if not _is_listing_of(proof.listing, bucket_index(key_digest, depth), depth):
+    if not is_listing_of(proof.listing, bucket_index(key_digest, depth), depth):
         return False
-    if _listed(proof.listing, key_digest) != value_digest:
+    if listed(proof.listing, key_digest) != value_digest:
         return False
     return _root_above(proof, bucket_index(key_digest, depth)) == state_root
 
 
-def _is_listing_of(listing: bytes, index: int, depth: int) -> bool:
+def is_listing_of(listing: bytes, index: int, depth: int) -> bool:
     """Whether the entries are whole, ascend strictly and all belong to this bucket.
 
     An honest tree writes no other listing; one that validators signed all the same must not prove an
@@ -165,7 +165,8 @@ def _is_listing_of(listing: bytes, index: int, depth: int) -> bool:
     return True
 
 
-def _listed(listing: bytes, key_digest: bytes) -> bytes | None:
+def listed(listing: bytes, key_digest: bytes) -> bytes | None:
+    """The value hash that a listing has for a key hash, or None."""
     for listed_key, listed_value in _entries(listing):
         if listed_key == key_digest:
             return listed_value
