@@ -12,7 +12,9 @@ from tallystick.kernel.documents.anchors import Document
 from tallystick.kernel.transaction import Seen
 from tallystick.ledger import opening
 from tallystick.ledger.engine import Committed, Cursor, HeightUnavailable, NotYet, PlacedEvent, RefusedAtDoor
-from tallystick.proof.state_proof import key_hash, proof_holds, value_hash
+from tallystick.proof import comet
+from tallystick.proof.multiproof import MultiProof
+from tallystick.proof.state_proof import app_hash, key_hash, proof_holds, value_hash
 from tallystick.wire.status import Status
 from tests.conformance.chain import check_chain, check_proof, idle_height, until_proven
 from tests.conformance.engines import Running
@@ -142,6 +144,38 @@ def test_absence_is_proven(running: Running) -> None:
     proof = until_proven(running.engine, "document/doc_0000000000000000")
     assert proof.value is None
     check_proof(running.engine, proof, DEPTH)
+
+
+def test_rows_are_proven_together(running: Running) -> None:
+    fill(running, 20)
+    there = [f"document/{row.id}" for row in running.engine.scan("document", limit=5)]
+    keys = ["document/doc_0000000000000000", *there]
+    until_proven(running.engine, keys[0])
+    proven = running.engine.prove_many(keys)
+    assert [row.key for row in proven.rows] == keys
+    assert [row.value is None for row in proven.rows] == [True, *[False] * 5]
+    header = running.engine.light_block(proven.height + 1).header
+    assert header.app_hash == app_hash(proven.state_root, proven.receipts_root)
+    asked = {key_hash(row.key): None if row.value is None else value_hash(row.blind, row.value) for row in proven.rows}
+    proof = MultiProof.from_bytes(proven.proof)
+    assert proof.holds(state_root=proven.state_root, depth=DEPTH, asked=asked)
+
+
+def test_a_blocks_results_are_those_that_its_headers_state(running: Running) -> None:
+    fill(running, 3)
+    running.engine.submit(running.consortium.anchoring("refused", earlier="doc_0000000000000000"))
+    last = idle_height(running.engine)
+    statuses = set()
+    for height in range(1, last):
+        results = running.engine.results(height)
+        following = running.engine.light_block(height + 1).header
+        assert following.last_results_hash == comet.results_hash(zip(results.codes, results.data, strict=True))
+        assert following.app_hash == app_hash(results.state_root, results.receipts_root)
+        assert len(results.events) == len(results.codes) == len(running.engine.transactions(height))
+        statuses |= set(results.codes)
+    assert statuses == {Status.OK.number, Status.NOT_FOUND.number}
+    with pytest.raises(HeightUnavailable):
+        running.engine.results(last + 1)
 
 
 def test_the_genesis_state_is_proven_by_the_first_header(running: Running) -> None:

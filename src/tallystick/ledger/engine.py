@@ -107,6 +107,44 @@ class StateProof:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenRow:
+    """A row, or its absence (`value` None), that a proof of many shows."""
+
+    key: str
+    blind: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManyProven:
+    """Rows at `height`, proven together against the app hash in the header of `height + 1`.
+
+    `proof` is a `proof.multiproof.MultiProof` as it is written.
+    """
+
+    height: int
+    rows: tuple[ProvenRow, ...]
+    proof: bytes
+    state_root: bytes
+    receipts_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResults:
+    """What became of a block's transactions, in order, and what it did at its start; each as it was hashed.
+
+    The roots are those after the block.
+    """
+
+    codes: tuple[int, ...]
+    data: tuple[bytes, ...]
+    events: tuple[bytes, ...]
+    due_events: bytes
+    state_root: bytes
+    receipts_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How the engine is. `problem` is empty while it takes transactions."""
 
@@ -156,11 +194,17 @@ class Engine(Protocol):
     def prove(self, key: str) -> StateProof:
         """Prove a row, or its absence, at the present height. Raises `NotYet` before the next header exists."""
 
+    def prove_many(self, keys: list[str]) -> ManyProven:
+        """Prove rows, or their absence, together at the present height. Raises `NotYet` as `prove` does."""
+
     def light_block(self, height: int) -> LightBlock:
         """Header, commit and validators of a height."""
 
     def transactions(self, height: int) -> list[bytes]:
         """The raw transactions of a block, in order."""
+
+    def results(self, height: int) -> BlockResults:
+        """The results and events of a block."""
 
     def health(self) -> Health: ...
 

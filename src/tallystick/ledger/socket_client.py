@@ -16,7 +16,18 @@ import msgspec
 
 from tallystick.kernel.core.record import Record, decode_record
 from tallystick.ledger import socket_frames as frames
-from tallystick.ledger.engine import Committed, Cursor, Health, Outcome, PlacedEvent, Read, StateProof, Unknown
+from tallystick.ledger.engine import (
+    BlockResults,
+    Committed,
+    Cursor,
+    Health,
+    ManyProven,
+    Outcome,
+    PlacedEvent,
+    Read,
+    StateProof,
+    Unknown,
+)
 from tallystick.proof.comet import LightBlock
 from tallystick.wire.errors import InvariantViolation
 
@@ -109,6 +120,10 @@ class EngineClient:
         proof: StateProof = self._ask(frames.Prove(key))
         return proof
 
+    def prove_many(self, keys: list[str]) -> ManyProven:
+        proven: ManyProven = self._ask(frames.ProveMany(keys))
+        return proven
+
     def light_block(self, height: int) -> LightBlock:
         block: LightBlock = self._ask(frames.LightBlockAt(height))
         return block
@@ -116,6 +131,10 @@ class EngineClient:
     def transactions(self, height: int) -> list[bytes]:
         raws: list[bytes] = self._ask(frames.Transactions(height))
         return raws
+
+    def results(self, height: int) -> BlockResults:
+        results: BlockResults = self._ask(frames.Results(height))
+        return results
 
     def health(self) -> Health:
         health: Health = self._ask(frames.AskHealth())

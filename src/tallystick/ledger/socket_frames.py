@@ -14,10 +14,12 @@ from msgspec import Meta
 
 from tallystick.kernel.core.refusal import Fact
 from tallystick.ledger.engine import (
+    BlockResults,
     Committed,
     Cursor,
     Health,
     HeightUnavailable,
+    ManyProven,
     NotYet,
     Outcome,
     PlacedEvent,
@@ -81,11 +83,19 @@ class Prove(_Request, frozen=True):
     key: str
 
 
+class ProveMany(_Request, frozen=True):
+    keys: list[str]
+
+
 class LightBlockAt(_Request, frozen=True):
     height: int
 
 
 class Transactions(_Request, frozen=True):
+    height: int
+
+
+class Results(_Request, frozen=True):
     height: int
 
 
@@ -110,8 +120,10 @@ Request: TypeAlias = (
     | Labelled
     | Events
     | Prove
+    | ProveMany
     | LightBlockAt
     | Transactions
+    | Results
     | AskHealth
     | Snapshot
     | Backup
@@ -208,8 +220,10 @@ READERS: dict[type, Any] = {
     Labelled: decoder(list[str]).decode,
     Events: decoder(EventsForm).decode,
     Prove: decoder(StateProof).decode,
+    ProveMany: decoder(ManyProven).decode,
     LightBlockAt: decoder(LightBlock).decode,
     Transactions: decoder(list[bytes]).decode,
+    Results: decoder(BlockResults).decode,
     AskHealth: decoder(Health).decode,
     Snapshot: decoder(int).decode,
     Backup: decoder(int).decode,

@@ -132,6 +132,10 @@ class EngineServer:
                 return engine.light_block(height)
             case frames.Transactions(height):
                 return engine.transactions(height)
+            case frames.ProveMany(keys):
+                return engine.prove_many(keys)
+            case frames.Results(height):
+                return engine.results(height)
             case frames.AskHealth():
                 return engine.health()
             case frames.Snapshot(target):

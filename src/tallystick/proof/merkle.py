@@ -74,6 +74,24 @@ def prove(leaves: Iterable[bytes], index: int) -> MerkleProof:
     return MerkleProof(index, total, tuple(aunts))
 
 
+def least_total(index: int, length: int) -> int | None:
+    """The least number of leaves in which the leaf at `index` has `length` aunts; None where there is none.
+
+    A root does not attest how many leaves it has: where a total is written down, this makes it the only one.
+    """
+    # A further aunt comes with the first leaf behind a subtree of which the path is the left part.
+    behind = {((index >> level) + 1 << level) + 1 for level in range(length) if not index >> level & 1}
+    return next((total for total in sorted({index + 1, *behind}) if _aunts(index, total) == length), None)
+
+
+def _aunts(index: int, total: int) -> int:
+    at, last, used = index, total - 1, 0
+    while last:
+        used += at ^ 1 <= last
+        at, last = at >> 1, last >> 1
+    return used
+
+
 def _inner_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 

@@ -24,14 +24,22 @@ def to_base64(raw: bytes) -> str:
 
 def from_base64(text: object, length: int, where: str = "") -> bytes:
     """Exactly `length` bytes from their one canonical base64 form; stray bits and other alphabets are refused."""
+    raw = bytes_from_base64(text, where)
+    if len(raw) != length:
+        raise DecodeError(f"not {length} bytes in canonical base64", where)
+    return raw
+
+
+def bytes_from_base64(text: object, where: str = "") -> bytes:
+    """Bytes of any number from their one canonical base64 form."""
     if type(text) is not str or not text.isascii():
         raise DecodeError("not base64", where)
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise DecodeError("not base64", where) from None
-    if len(raw) != length or to_base64(raw) != text:
-        raise DecodeError(f"not {length} bytes in canonical base64", where)
+    if to_base64(raw) != text:
+        raise DecodeError("not in canonical base64", where)
     return raw
 
 

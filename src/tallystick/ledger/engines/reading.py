@@ -12,19 +12,22 @@ from tallystick.kernel.core.record import Record, decode_record
 from tallystick.kernel.genesis import Genesis
 from tallystick.ledger.archive import NS_PER_MS, ArchivedBlock
 from tallystick.ledger.engine import (
+    BlockResults,
     Committed,
     Cursor,
     Health,
     HeightUnavailable,
+    ManyProven,
     NotYet,
     Outcome,
     PlacedEvent,
+    ProvenRow,
     Pruned,
     Read,
     StateProof,
     Unknown,
 )
-from tallystick.ledger.execution import blinded
+from tallystick.ledger.execution import Roots, blinded
 from tallystick.ledger.opening import Opened, genesis_validators, open_ledger
 from tallystick.ledger.restoring import back_up
 from tallystick.ledger.snapshots import take_snapshot
@@ -111,14 +114,28 @@ class StoreReading:
 
     def prove(self, key: str) -> StateProof:
         with self._reading:
-            header = self._tip.header
-            roots = self._opened.roots
-            if header is None or header.app_hash != roots.app_hash:
-                raise NotYet("the block that proves the last one is not sealed yet; a running node does so at once")
-            stored = self._store.get(Family.STATE, key.encode())
+            roots = self._attested_roots()
+            row = self._row(key)
             proof = self._opened.tree.prove(key_hash(key))
-            blind, value = (b"", None) if stored is None else blinded(stored)
-            return StateProof(self._tip.height - 1, key, blind, value, proof, roots.state, roots.receipts)
+            return StateProof(self._tip.height - 1, key, row.blind, row.value, proof, roots.state, roots.receipts)
+
+    def prove_many(self, keys: list[str]) -> ManyProven:
+        with self._reading:
+            roots = self._attested_roots()
+            rows = tuple(self._row(key) for key in keys)
+            proof = self._opened.tree.prove_many([key_hash(key) for key in keys]).to_bytes()
+            return ManyProven(self._tip.height - 1, rows, proof, roots.state, roots.receipts)
+
+    def _attested_roots(self) -> Roots:
+        """The present roots, which the last header must state. Raises `NotYet`."""
+        header, roots = self._tip.header, self._opened.roots
+        if header is None or header.app_hash != roots.app_hash:
+            raise NotYet("the block that proves the last one is not sealed yet; a running node does so at once")
+        return roots
+
+    def _row(self, key: str) -> ProvenRow:
+        stored = self._store.get(Family.STATE, key.encode())
+        return ProvenRow(key, b"", None) if stored is None else ProvenRow(key, *blinded(stored))
 
     def light_block(self, height: int) -> comet.LightBlock:
         block = self._block(height)
@@ -126,6 +143,10 @@ class StoreReading:
 
     def transactions(self, height: int) -> list[bytes]:
         return self._block(height).transactions
+
+    def results(self, height: int) -> BlockResults:
+        block = self._block(height)
+        return BlockResults(tuple(block.codes), tuple(block.data), tuple(block.events), block.due_events, *block.roots)
 
     def _block(self, height: int) -> ArchivedBlock:
         block = self._archive.block(height)

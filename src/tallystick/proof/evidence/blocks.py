@@ -1,0 +1,132 @@
+"""Which headers of a bundle are to be believed: by their validators' commits, from the genesis's set on.
+
+Rules kept here:
+1. The first validator set is the genesis's. Each further one is named as next by the header of a block that was
+   committed by a set before it, and is used. So every change of the validators is proven, and no time runs out.
+2. A block has a commit of its own unless the next block of the bundle is the next of the chain and has the same
+   validators: then that one's last block id attests it. No commit stands to spare.
+3. Each commit is signed by over two thirds of the power of the block's own validators, all signatures holding
+   (`light_client`).
+4. A header's chain id is the genesis's, or that of a revision in force at its height.
+
+What remains: more than a third of a set's power, long after it was replaced, could sign another history for heights at
+which it was in force. Whoever pins a later header besides the genesis excludes that.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tallystick.proof import light_client
+from tallystick.proof.comet import BlockIdFlag, Header, LightBlock, ValidatorSet
+from tallystick.proof.evidence.bundle import Block, Bundle
+from tallystick.proof.evidence.errors import NotProven
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """Heights whose headers were attested by commits of one validator set, and the least that signed any of them."""
+
+    first: int
+    last: int
+    validators: int
+    signed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """From the height after `fork_height` on, headers carry this chain id."""
+
+    chain_id: str
+    fork_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers that are proven, by height, and who attests them."""
+
+    by_height: dict[int, Header]
+    attested: tuple[Attested, ...]
+
+    def at(self, height: int, needed_for: str) -> Header:
+        """The proven header of a height. Raises NotProven."""
+        header = self.by_height.get(height)
+        if header is None:
+            raise NotProven("headers", f"the header of height {height} is missing", needed_for)
+        return header
+
+
+def prove_headers(bundle: Bundle, chain_id: str, genesis_set: bytes, revisions: tuple[Revision, ...]) -> Headers:
+    """Believe the bundle's headers, or raise NotProven naming the first block that does not hold.
+
+    `chain_id` and `genesis_set`, the hash of the first validators, come from the genesis that the caller pins.
+    """
+    sets = {validators.hash(): validators for validators in bundle.validators}
+    if not bundle.validators or bundle.validators[0].hash() != genesis_set:
+        raise NotProven("validators", "the first validators are not the genesis's", "validators[0]")
+    if len(sets) < len(bundle.validators):
+        raise NotProven("validators", "a validator set stands twice", "validators")
+    known = {genesis_set}
+    used: set[bytes] = set()
+    attested: list[Attested] = []
+    for block, following in zip(bundle.blocks, (*bundle.blocks[1:], None), strict=True):
+        header = block.header
+        where = f"block {header.height}"
+        if header.chain_id != _chain_id_at(header.height, chain_id, revisions):
+            raise NotProven("headers", "it carries another chain id than this chain has at its height", where)
+        if header.validators_hash not in known or header.validators_hash not in sets:
+            raise NotProven("validators", "nothing proven before it names its validators", where)
+        if (block.commit is None) is not _is_attested_by(following, header):
+            what = "a commit is missing" if block.commit is None else "a commit stands to spare"
+            raise NotProven("commits", what, where)
+        used.add(header.validators_hash)
+        attested = _grown(attested, block, sets[header.validators_hash])
+        known.add(header.next_validators_hash)
+    if used != set(sets):
+        raise NotProven("validators", "a validator set is used by no block", "validators")
+    _check_ascent(bundle)
+    return Headers({block.header.height: block.header for block in bundle.blocks}, tuple(attested))
+
+
+def _chain_id_at(height: int, chain_id: str, revisions: tuple[Revision, ...]) -> str:
+    for revision in revisions:
+        if height > revision.fork_height:
+            chain_id = revision.chain_id
+    return chain_id
+
+
+def _is_attested_by(following: Block | None, header: Header) -> bool:
+    """Whether the next block of the bundle names this header as its last, under the same validators."""
+    return (
+        following is not None
+        and following.header.height == header.height + 1
+        and following.header.validators_hash == header.validators_hash
+    )
+
+
+def _grown(attested: list[Attested], block: Block, validators: ValidatorSet) -> list[Attested]:
+    """`attested` with this block, whose commit must hold if it has one."""
+    header, commit = block.header, block.commit
+    size = len(validators.validators)
+    signed = size
+    if commit is not None:
+        judged = light_client.judge_alone(LightBlock(header, commit, validators), header.chain_id, validators)
+        if not judged.is_trusted:
+            raise NotProven("commits", judged.why, f"block {header.height}")
+        signed = sum(vote.flag is BlockIdFlag.COMMIT for vote in commit.signatures)
+    last = attested[-1] if attested else None
+    if last is not None and last.validators == size:
+        return [*attested[:-1], Attested(last.first, header.height, size, min(last.signed, signed))]
+    return [*attested, Attested(header.height, header.height, size, signed)]
+
+
+def _check_ascent(bundle: Bundle) -> None:
+    """Neighbours are linked by hash, and time goes on from block to block."""
+    for before, after in pairwise(block.header for block in bundle.blocks):
+        where = f"block {after.height}"
+        if after.height == before.height + 1:
+            if after.last_block_id.hash != before.hash():
+                raise NotProven("headers", "it does not follow the block before it", where)
+            if after.validators_hash != before.next_validators_hash:
+                raise NotProven("validators", "its validators are not those that the block before it named", where)
+        if after.time <= before.time:
+            raise NotProven("headers", "its time is not after the block before it", where)
