@@ -30,6 +30,7 @@ check: setup ## Lint, types, import contracts, code rules, generated docs
 	$(RUN) mypy --strict src tools
 	.venv/bin/lint-imports --no-logo
 	$(RUN) tools.reference --check
+	$(RUN) tools.verifier_words --check
 	$(PYTEST) -q tests/architecture
 
 bench: setup ## Measure; prints a table and writes var/bench/ledger.json
@@ -37,6 +38,7 @@ bench: setup ## Measure; prints a table and writes var/bench/ledger.json
 
 docs: setup ## Write the generated reference pages
 	$(RUN) tools.reference
+	$(RUN) tools.verifier_words
 
 format: setup ## Format the code, mend what ruff can mend
 	$(RUN) ruff check --fix-only .
