@@ -81,7 +81,7 @@ def least_total(index: int, length: int) -> int | None:
     """
     # A further aunt comes with the first leaf behind a subtree of which the path is the left part.
     behind = {((index >> level) + 1 << level) + 1 for level in range(length) if not index >> level & 1}
-    return next((total for total in sorted({index + 1, *behind}) if _aunts(index, total) == length), None)
+    return next((total for total in sorted(behind | {index + 1}) if _aunts(index, total) == length), None)
 
 
 def _aunts(index: int, total: int) -> int:

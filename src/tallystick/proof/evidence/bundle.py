@@ -104,8 +104,8 @@ class ProvenRecord:
 
     @property
     def raw(self) -> bytes:
-        """The canonical bytes of the record."""
-        return canonical.encode(self.value)
+        """The record's bytes in the state: canonical JSON in which, other than in what is signed, null may stand."""
+        return write_json(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +280,7 @@ def _record_from_json(value: object, where: str) -> ProvenRecord:
     if "value" not in found and "blind" not in found:
         return ProvenRecord(key)
     fields(value, where, ("key", "blind", "value"))
-    return ProvenRecord(
-        key, hexadecimal(found["blind"], f"{where}.blind"), _canonical(found["value"], f"{where}.value")
-    )
+    return ProvenRecord(key, hexadecimal(found["blind"], f"{where}.blind"), found["value"])
 
 
 def _document_from_json(value: object, where: str) -> Document:
