@@ -13,6 +13,23 @@ from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.calendar.records import Convention
 from tallystick.kernel.core.fields import Interval, Position
 from tallystick.kernel.core.record import Record
+from tallystick.kernel.plans.records import (
+    Certificate,
+    Dispute,
+    DisputeState,
+    Plan,
+    PlanState,
+    TrancheState,
+)
+from tallystick.kernel.products.records import (
+    Business,
+    FeePayer,
+    FeeTerms,
+    Method,
+    Product,
+    ProductState,
+    ProductTerms,
+)
 from tallystick.kernel.receivables.records import (
     Invoice,
     InvoiceUse,
@@ -31,7 +48,7 @@ from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.invariants import Check, Violation
 from tallystick.ledger.store import RocksStore
 from tallystick.proof.comet import BlockId, LightBlock
-from tallystick.wire.amounts import Units
+from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
 from tests.support.ledger import NODE_KEY, Consortium, OwnClock, genesis
@@ -222,6 +239,168 @@ def test_held_money_is_there_unit_for_unit(world: World) -> None:
     assert first_violation(invariants.check_money_set_aside, row) is not None
     stray = money(world, f"earmark/{custodian}/GBP/{row.id}", 5)
     assert first_violation(invariants.check_money_set_aside, stray) is not None
+
+
+def funded_plan(world: World, **fields: Any) -> Plan:
+    """A plan of two tranches: 60 and 40 deposited, 20 of the first released, 5 of the second disputed."""
+    debtor, creditor, custodian = (named(world, name) for name in ("debtor", "creditor", "custodian"))
+    first = TrancheState(deposited=Units(60), held=Units(40), released=Units(19), fees=Units(1))
+    second = TrancheState(deposited=Units(40), held=Units(40), disputed=Units(5))
+    made = Plan(
+        id="pln_0000000000000001",
+        product="prd_0000000000000001",
+        payer=debtor,
+        payee=creditor,
+        platform=custodian,
+        custodian=custodian,
+        arbitrator=custodian,
+        currency="GBP",
+        state=PlanState.ACTIVE,
+        proposed=HERE,
+        version=1,
+        tranches=(first, second),
+        committed=Units(100),
+        deposited=Units(100),
+        released=Units(19),
+        fees=Units(1),
+    )
+    return msgspec.structs.replace(made, **fields)
+
+
+def dispute(world: World, **fields: Any) -> Dispute:
+    plan = funded_plan(world)
+    made = Dispute(
+        id="dsp_0000000000000001",
+        plan=plan.id,
+        version=1,
+        tranche=2,
+        payer=plan.payer,
+        payee=plan.payee,
+        arbitrator=plan.arbitrator,
+        currency="GBP",
+        units=Units(5),
+        state=DisputeState.OPEN,
+        opened=HERE,
+        cause="opened",
+    )
+    return msgspec.structs.replace(made, **fields)
+
+
+def test_plans_money_is_in_escrow_and_adds_up(world: World) -> None:
+    plan, open_dispute = funded_plan(world), dispute(world)
+    escrow = money(world, plan.escrow, 80)
+    first, second = plan.tranches
+    assert first_violation(invariants.check_plans, plan, open_dispute, escrow) is None
+    for rows, said in (
+        ((funded_plan(world, deposited=Units(101)), open_dispute, escrow), "101 were deposited"),
+        ((funded_plan(world, fees=Units(2)), open_dispute, escrow), "21 have left"),
+        ((plan, open_dispute, money(world, plan.escrow, 79)), "79 stand in its escrow"),
+        ((plan, open_dispute), "0 stand in its escrow"),
+        ((funded_plan(world, state=PlanState.COMPLETED, ended=HERE), open_dispute, escrow), "and holds 80"),
+        ((changed(plan, first, released=Units(18)), open_dispute, escrow), "tranche 1 got 60"),
+        ((changed(plan, second, disputed=Units(41)), open_dispute, escrow), "more of tranche 2"),
+        ((plan, escrow), "open disputes are about 0"),
+        ((plan, dispute(world, units=Units(6)), escrow), "open disputes are about 6"),
+        ((plan, dispute(world, state=DisputeState.RULED), escrow), "open disputes are about 0"),
+        ((plan, open_dispute, dispute(world, id="dsp_0000000000000002", tranche=3), escrow), "does not have"),
+        ((money(world, plan.escrow, 1),), "for no plan"),
+    ):
+        found = first_violation(invariants.check_plans, *rows)
+        assert found is not None, said
+        assert said in found.what
+
+
+def changed(plan: Plan, tranche: TrancheState, **fields: Any) -> Plan:
+    """`plan` with one of its tranches otherwise."""
+    other = msgspec.structs.replace(tranche, **fields)
+    tranches = tuple(other if each is tranche else each for each in plan.tranches)
+    return msgspec.structs.replace(plan, tranches=tranches)
+
+
+def certificate(world: World, **fields: Any) -> Certificate:
+    made = Certificate(
+        id="crt_0000000000000001",
+        plan=funded_plan(world).id,
+        version=1,
+        tranche=1,
+        at=HERE,
+        conditions=(),
+        certified=Units(25),
+        released=Units(19),
+        recovered=Units(3),
+        retained=Units(2),
+        fees=Units(1),
+    )
+    return msgspec.structs.replace(made, **fields)
+
+
+def test_releases_are_certified_and_once(world: World) -> None:
+    plan, said = funded_plan(world), certificate(world)
+    second = {"id": "crt_0000000000000002"}
+    assert first_violation(invariants.check_certificates, plan, said) is None
+    for rows, why in (
+        ((plan, certificate(world, certified=Units(26))), "add up to something else"),
+        ((plan, said, certificate(world, **second)), "was released before"),
+        ((plan,), "its certificates say (0, 0)"),
+        ((plan, said, certificate(world, **second, cause="ruling")), "its certificates say (38, 2)"),
+        ((plan, said, certificate(world, **second, tranche=3)), "tranche 3"),
+    ):
+        found = first_violation(invariants.check_certificates, *rows)
+        assert found is not None, why
+        assert why in found.what
+
+
+def product(world: World, **fields: Any) -> Product:
+    """An open product with a cap of 100, one plan under it."""
+    plan = funded_plan(world)
+    terms = ProductTerms(
+        business=Business.SERVICES,
+        currency="GBP",
+        cap=Units(100),
+        custodian=plan.custodian,
+        refund_account="acc_0000000000000001",
+        payment_from_on=world.today(),
+        payment_until_on=world.today(),
+        methods=tuple(Method),
+        objection_days=0,
+        answer_days=1,
+        arbitrator=plan.arbitrator,
+        fee=FeeTerms(rate=Rate(0), minimum=Units(0), paid_by=FeePayer.PAYEE),
+        long_stop_on=world.today(),
+        default_split=50,
+    )
+    made = Product(
+        id=plan.product,
+        payer=plan.payer,
+        payee=plan.payee,
+        platform=plan.platform,
+        state=ProductState.OPEN,
+        terms=terms,
+        payee_copies=(),
+        applied=HERE,
+        committed=Units(100),
+        live_plans=1,
+    )
+    return msgspec.structs.replace(made, **fields)
+
+
+def test_a_product_counts_what_its_plans_count_for(world: World) -> None:
+    plan = funded_plan(world)
+    ended = msgspec.structs.replace(plan, ended=HERE)
+    pending = msgspec.structs.replace(plan, id="pln_0000000000000002", version=0, committed=Units(0))
+    assert first_violation(invariants.check_products, product(world), plan, pending) is None
+    assert first_violation(invariants.check_products, product(world, live_plans=0), ended) is None
+    more = msgspec.structs.replace(plan, committed=Units(101))
+    for rows, said in (
+        ((product(world), more), "its plans count for 101"),
+        ((product(world), ended), "0 live"),
+        ((product(world, committed=Units(101)), more), "its cap of 100"),
+        ((product(world),), "count for 0"),
+        ((plan,), "has no record"),
+    ):
+        found = first_violation(invariants.check_products, *rows)
+        assert found is not None, said
+        assert said in found.what
 
 
 def test_an_invoices_use_is_the_sum_of_what_it_backs(world: World) -> None:

@@ -11,19 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tallystick.kernel.accounts.deposits import (
-    AnnounceDeposit,
-    AssignDeposit,
-    BookDeposit,
-    Deposit,
-    DepositState,
-    ReturnDeposit,
-    ReverseDeposit,
-)
+from tallystick.kernel.accounts.deposits import AnnounceDeposit, AssignDeposit, BookDeposit, Deposit, DepositState
 from tallystick.kernel.accounts.freezes import DeductByOrder, FreezeAccount, UnfreezeAccount
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.opening import CloseAccount
 from tallystick.kernel.accounts.records import Account, AccountState, Balance
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.arithmetic import DayCount, price_of
 from tallystick.kernel.financing.award import AwardFinancing
 from tallystick.kernel.financing.contract import SignFinancingContract

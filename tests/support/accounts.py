@@ -14,14 +14,14 @@ from tests.support.world import World
 ASSETS = ("bank/", "claim/")
 
 
-def application(custodian: str, currency: str = "CNY") -> ApplyForAccount:
-    """What a member asks its custodian for."""
-    return ApplyForAccount(currency=currency, custodian=custodian, papers=(anchor("qualification"),))
+def application(custodian: str, currency: str = "CNY", project: str | None = None) -> ApplyForAccount:
+    """What a member asks its custodian for; for the wages of a project where that is named."""
+    return ApplyForAccount(currency=currency, custodian=custodian, papers=(anchor("qualification"),), project=project)
 
 
-def applied(world: World, owner: str, custodian: str, currency: str = "CNY") -> str:
+def applied(world: World, owner: str, custodian: str, currency: str = "CNY", project: str | None = None) -> str:
     """An account whose review is open. Returns its id."""
-    return world.do(application(custodian, currency), by=owner).events[0].record
+    return world.do(application(custodian, currency, project), by=owner).events[0].record
 
 
 def opening_of(world: World, account_id: str) -> DecideReview:
@@ -30,9 +30,16 @@ def opening_of(world: World, account_id: str) -> DecideReview:
     return DecideReview(review=review, result=ReviewResult.APPROVE, checklist=PASSED)
 
 
-def opened(world: World, owner: str, custodian: str, currency: str = "CNY", units: int = 0) -> str:
+def opened(
+    world: World,
+    owner: str,
+    custodian: str,
+    currency: str = "CNY",
+    units: int = 0,
+    project: str | None = None,
+) -> str:
     """An open account with `units` in it. Returns its id."""
-    account_id = applied(world, owner, custodian, currency)
+    account_id = applied(world, owner, custodian, currency, project)
     world.do(opening_of(world, account_id), by=custodian)
     if units:
         funded(world, account_id, units)

@@ -6,14 +6,13 @@ from tallystick.kernel.accounts.deposits import (
     AnnounceDeposit,
     AssignDeposit,
     BookDeposit,
-    ReturnDeposit,
-    ReverseDeposit,
     lapse_announcement,
 )
 from tallystick.kernel.accounts.freezes import DeductByOrder, FreezeAccount, UnfreezeAccount, end_freezes
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.holds import pay_out_holds
 from tallystick.kernel.accounts.opening import ApplyForAccount, CloseAccount
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.calendar.adopt import AdoptCalendar
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.operation import Operation
@@ -64,6 +63,23 @@ from tallystick.kernel.membership.standing import (
     SucceedMember,
     SuspendMember,
 )
+from tallystick.kernel.plans import parties as parties_of_plans  # noqa: F401 - it registers what becomes of them
+from tallystick.kernel.plans.amending import AmendPlan, ConfirmAmendment, DeclineAmendment
+from tallystick.kernel.plans.answering import AcceptEvidence, SendBackEvidence
+from tallystick.kernel.plans.cancelling import CancelPlan, CancelUnfunded
+from tallystick.kernel.plans.deadlines import pass_plan_deadline
+from tallystick.kernel.plans.disputes import ObjectToRelease, OfferSettlement, OpenDispute, go_to_arbitration
+from tallystick.kernel.plans.evidence import SubmitEvidence
+from tallystick.kernel.plans.funding import FundPlan
+from tallystick.kernel.plans.proposing import CheckPlan, ConfirmPlan, DeclinePlan, ProposePlan, WithdrawPlan
+from tallystick.kernel.plans.refunds import ConsentToRefund, DeclineRefund, RequestRefund, lapse_refund
+from tallystick.kernel.plans.releasing import ReleaseTranche, release_due
+from tallystick.kernel.plans.rulings import AcceptOffer, RuleOnDispute
+from tallystick.kernel.products.applying import ApplyForProduct, CorrectContract, CounterContract, WithdrawProduct
+from tallystick.kernel.products.authorising import AuthoriseProduct, DeclineProduct
+from tallystick.kernel.products.contracts import DraftContracts, SignContract
+from tallystick.kernel.products.deadlines import expire_product
+from tallystick.kernel.products.standing import CloseProduct, ResumeProduct, SuspendProduct, resume_product
 from tallystick.kernel.receivables.freezes import FreezeParcel, UnfreezeParcel, lapse_freezes
 from tallystick.kernel.receivables.invoices import FlagInvoice, UnflagInvoice
 from tallystick.kernel.receivables.issue import (
@@ -88,6 +104,10 @@ from tallystick.kernel.transfers.agreed import (
     WithdrawTransfer,
     expire_transfer,
 )
+from tallystick.kernel.wages.correcting import CorrectWageLines, WithdrawWageLines
+from tallystick.kernel.wages.lines import UploadWageLines
+from tallystick.kernel.wages.releasing import tell_unfinished
+from tallystick.kernel.wages.results import ReportWages
 
 OPERATIONS: tuple[type[Operation], ...] = (
     # membership and reviews
@@ -162,6 +182,47 @@ OPERATIONS: tuple[type[Operation], ...] = (
     ReturnDeposit,
     ReverseDeposit,
     TransferFunds,
+    # products
+    ApplyForProduct,
+    CounterContract,
+    CorrectContract,
+    WithdrawProduct,
+    AuthoriseProduct,
+    DeclineProduct,
+    DraftContracts,
+    SignContract,
+    SuspendProduct,
+    ResumeProduct,
+    CloseProduct,
+    # plans
+    ProposePlan,
+    CheckPlan,
+    ConfirmPlan,
+    DeclinePlan,
+    WithdrawPlan,
+    FundPlan,
+    SubmitEvidence,
+    AcceptEvidence,
+    SendBackEvidence,
+    ReleaseTranche,
+    ObjectToRelease,
+    AmendPlan,
+    ConfirmAmendment,
+    DeclineAmendment,
+    CancelUnfunded,
+    CancelPlan,
+    RequestRefund,
+    ConsentToRefund,
+    DeclineRefund,
+    OpenDispute,
+    OfferSettlement,
+    AcceptOffer,
+    RuleOnDispute,
+    # wages
+    UploadWageLines,
+    ReportWages,
+    CorrectWageLines,
+    WithdrawWageLines,
     # documents, time, rules
     AnchorDocument,
     AdoptLaw,
@@ -186,13 +247,20 @@ DUE_WORK: dict[tuple[Queue, str], Callable[[Step, Record], Iterator[Event]]] = {
     (Queue.EXPIRE, "deposit"): lapse_announcement,
     (Queue.EXPIRE, "redemption"): dispute_silence,
     (Queue.EXPIRE, "recourse"): lapse_claim,
+    (Queue.EXPIRE, "product"): expire_product,
+    (Queue.EXPIRE, "refund"): lapse_refund,
     (Queue.UNLOCK, "receivable"): lapse_freezes,
     (Queue.UNLOCK, "balance"): end_freezes,
     (Queue.UNLOCK, "account"): pay_out_holds,
+    (Queue.EXPIRE, "plan"): pass_plan_deadline,
+    (Queue.EXPIRE, "dispute"): go_to_arbitration,
+    (Queue.UNLOCK, "product"): resume_product,
     (Queue.PAY, "receivable"): pay_maturity,
     (Queue.PAY, "balance"): pay_on_funding,
+    (Queue.RELEASE, "plan"): release_due,
     (Queue.OVERDUE, "receivable"): mark_overdue,
     (Queue.LAPSE, "financing"): overdue_cancellations,
     (Queue.LAPSE, "member"): use_bank_account,
+    (Queue.LAPSE, "wage_sheet"): tell_unfinished,
     (Queue.LAPSE, "recovery"): carry_out_recovery,
 }

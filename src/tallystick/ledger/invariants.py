@@ -1,9 +1,9 @@
 """What must never happen, checked over a whole ledger from its records and blocks alone (DESIGN section 9).
 
 Each check reads what an engine shows to anybody and none of the kernel's own arithmetic: parcels partition what is
-neither redeemed nor cancelled; assets equal liabilities; invoices are used no more than they amount to; nothing was
-ordered twice; each block follows the one before and its commit is signed. The first record that breaks a rule is named.
-Execution again from the genesis is `fsck`'s, not this module's.
+neither redeemed nor cancelled; assets equal liabilities; plans' money is in their escrow; invoices are used no more
+than they amount to; nothing was ordered twice; each block follows the one before and its commit is signed. The first
+record that breaks a rule is named. Execution again from the genesis is `fsck`'s, not this module's.
 """
 
 import time
@@ -18,6 +18,8 @@ from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.core.fields import Interval
 from tallystick.kernel.core.record import TABLES, Record
 from tallystick.kernel.financing.records import Financing
+from tallystick.kernel.plans.records import Certificate, Dispute, Plan, TrancheState
+from tallystick.kernel.products.records import Product
 from tallystick.kernel.receivables.records import (
     PENDING_STATES,
     Invoice,
@@ -229,6 +231,96 @@ def check_money_set_aside(engine: Engine) -> Iterator[Violation | None]:
         yield None if units == 0 else Violation(f"balance/{name}", f"{units} are held for holders and not there")
 
 
+def check_plans(engine: Engine) -> Iterator[Violation | None]:
+    """Deposited = held + released + refunded + fees + reversed, for each plan; what it holds is in its escrow (9.1).
+
+    The same for each tranche, with what rolled on. What open disputes are about is what is disputed, no more and no
+    less, and a plan that has ended holds nothing.
+    """
+    disputed: dict[tuple[str, int], int] = defaultdict(int)
+    for dispute in _rows(engine, Dispute):
+        if dispute.is_open:
+            disputed[dispute.plan, dispute.tranche] += int(dispute.units)
+    escrows = {row.id: int(row.units) for row in _rows(engine, Balance) if row.id.startswith("escrow/")}
+    for plan in _rows(engine, Plan):
+        held = int(plan.fee_reserve) + sum(int(tranche.held) for tranche in plan.tranches)
+        name = f"escrow/{plan.custodian}/{plan.currency}/{plan.id}"
+        what = _plan_fault(plan, held, escrows.pop(name, 0))
+        for number, tranche in enumerate(plan.tranches, 1):
+            what = what or _tranche_fault(number, tranche, disputed.pop((plan.id, number), 0))
+        yield None if what is None else Violation(plan.key, what)
+    for name, units in sorted(escrows.items()):
+        yield None if units == 0 else Violation(f"balance/{name}", f"{units} stand in escrow for no plan")
+    for (plan_id, number), units in sorted(disputed.items()):
+        yield Violation(f"plan/{plan_id}", f"{units} of tranche {number}, which it does not have, are disputed")
+
+
+def _plan_fault(plan: Plan, held: int, in_escrow: int) -> str | None:
+    gone = int(plan.released) + int(plan.refunded) + int(plan.fees) + int(plan.reversed)
+    if int(plan.deposited) != held + gone:
+        return f"{plan.deposited} were deposited, {held} are held and {gone} have left"
+    if in_escrow != held:
+        return f"it says that it holds {held}, {in_escrow} stand in its escrow"
+    if held and (plan.ended is not None or not plan.version):
+        return f"it is {plan.state.value} and holds {held}"
+    return None
+
+
+def _tranche_fault(number: int, tranche: TrancheState, disputed: int) -> str | None:
+    gone = (tranche.released, tranche.refunded, tranche.fees, tranche.reversed, tranche.rolled)
+    left = sum(int(units) for units in gone)
+    if int(tranche.deposited) != int(tranche.held) + left:
+        return f"tranche {number} got {tranche.deposited}, holds {tranche.held}, and {left} have left it"
+    if int(tranche.disputed) + int(tranche.retained) > int(tranche.held):
+        return f"more of tranche {number} is disputed and retained than it holds"
+    if int(tranche.disputed) != disputed:
+        return f"{tranche.disputed} of tranche {number} are disputed, open disputes are about {disputed}"
+    return None
+
+
+def check_certificates(engine: Engine) -> Iterator[Violation | None]:
+    """Each certificate's sums add up, a tranche is released once, and certificates name all that it paid (9.4)."""
+    paid: dict[tuple[str, int], tuple[int, int]] = {}
+    released: set[tuple[str, int]] = set()
+    for row in _rows(engine, Certificate):
+        parts = (row.recovered, row.retained, row.disputed, row.released, row.fees)
+        if int(row.certified) != sum(int(part) for part in parts):
+            yield Violation(row.key, f"{row.certified} were certified, its parts add up to something else")
+        of = (row.plan, row.tranche)
+        if row.cause == "release" and of in released:
+            yield Violation(row.key, f"tranche {row.tranche} of {row.plan} was released before")
+        if row.cause == "release":
+            released.add(of)
+        before = paid.get(of, (0, 0))
+        paid[of] = (before[0] + int(row.released), before[1] + int(row.fees))
+        yield None
+    for plan in _rows(engine, Plan):
+        for number, tranche in enumerate(plan.tranches, 1):
+            said, counted = paid.pop((plan.id, number), (0, 0)), (int(tranche.released), int(tranche.fees))
+            what = f"tranche {number} paid {counted}, its certificates say {said}"
+            yield None if said == counted else Violation(plan.key, what)
+    for plan_id, number in sorted(paid):
+        yield Violation(f"plan/{plan_id}", f"a certificate is about its tranche {number}, which it does not have")
+
+
+def check_products(engine: Engine) -> Iterator[Violation | None]:
+    """What a product counts is what its plans say that they count for, and within its cap (DOMAIN section 3)."""
+    counted: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for plan in _rows(engine, Plan):
+        if plan.version:
+            units, live = counted[plan.product]
+            counted[plan.product] = (units + int(plan.committed), live + (plan.ended is None))
+    for product in _rows(engine, Product):
+        found = counted.pop(product.id, (0, 0))
+        said = (int(product.committed), product.live_plans)
+        if found != said:
+            yield Violation(product.key, f"its plans count for {found[0]}, {found[1]} live; it says {said}")
+        over = product.committed > product.terms.cap
+        yield Violation(product.key, f"plans may release more than its cap of {product.terms.cap}") if over else None
+    for name in sorted(counted):
+        yield Violation(f"product/{name}", "plans name it and it has no record")
+
+
 def check_invoices(engine: Engine) -> Iterator[Violation | None]:
     """An invoice's use is the sum over the receivables that it backs, and no more than it amounts to (9.3)."""
     used: dict[str, int] = defaultdict(int)
@@ -373,6 +465,9 @@ CHECKS: dict[str, Check] = {
     "assets equal liabilities": check_balances,
     "only open accounts hold money": check_accounts,
     "money set aside is there": check_money_set_aside,
+    "plans' money is in escrow": check_plans,
+    "releases are certified, and once": check_certificates,
+    "products count what their plans may release": check_products,
     "invoices back no more than they amount to": check_invoices,
     "parties are members, states fit": check_states,
     "bank references are used once": check_bank_references,

@@ -36,6 +36,7 @@ class Requirement(NamedTuple):
 
 ANY_KEY = Requirement()
 ADMIN_KEY = Requirement(admins=1)
+FOUR_EYES = Requirement(makers=1, checkers=1)  # 制单/复核
 
 
 def pattern_matches(pattern: str, operation: str) -> bool:

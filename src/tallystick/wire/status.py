@@ -104,6 +104,8 @@ class Status(enum.Enum):
     ALREADY_RELEASED = 372, "The tranche was released."
     IN_DISPUTE = 373, "The amount is disputed.", True
     CONTRACTS_DIFFER = 380, "The two sides' copies of the contract differ."
+    ALREADY_SIGNED = 381, "The organisation has signed this contract."
+    PLANS_LIVE = 382, "Plans under the product have not ended.", True
 
     # 4xx: values.
     AMOUNT_ZERO = 400, "The amount is zero."
@@ -141,6 +143,8 @@ class Status(enum.Enum):
     MATERIAL_DIFFERS = 473, "A material is of a kind that was not asked for, has another hash, or is missing."
     OVER_DISPUTED = 474, "More than the disputed amount would be divided."
     AMENDMENT_TAKES_BACK = 475, "The amendment touches what was released, is disputed or is under verification."
+    PLAN_DIFFERS = 476, "What is signed is not the plan that stands proposed."
+    OVER_CONTRACT = 480, "The product would release more than its business contract is worth."
     LINES_DIFFER = 485, "The lines do not add up to their stated count and sum, or a line is not as it must be."
 
     # 5xx: law, one per rule; the clause stands in the facts. 500-509 is the dated data that rules rest on.

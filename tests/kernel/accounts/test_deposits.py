@@ -4,18 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tallystick.kernel.accounts.deposits import (
-    AnnounceDeposit,
-    AssignDeposit,
-    BookDeposit,
-    Deposit,
-    DepositState,
-    ReturnDeposit,
-    ReverseDeposit,
-)
+from tallystick.kernel.accounts.deposits import AnnounceDeposit, AssignDeposit, BookDeposit, Deposit, DepositState
 from tallystick.kernel.accounts.freezes import DeductByOrder
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.opening import CloseAccount
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.membership.records import Role
 from tallystick.wire.amounts import MAX_UNITS, ZERO, Units
 from tallystick.wire.status import Status

@@ -2,9 +2,10 @@
 
 import datetime
 
-from tallystick.kernel.accounts.deposits import BookDeposit, Deposit, ReverseDeposit
+from tallystick.kernel.accounts.deposits import BookDeposit, Deposit
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.records import Account
+from tallystick.kernel.accounts.reversing import ReverseDeposit
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember
 from tallystick.kernel.receivables.freezes import FreezeParcel

@@ -2,9 +2,10 @@
 
 import datetime
 
-from tallystick.kernel.accounts.deposits import BookDeposit, ReturnDeposit, ReverseDeposit
+from tallystick.kernel.accounts.deposits import BookDeposit
 from tallystick.kernel.accounts.freezes import DeductByOrder, FreezeAccount
 from tallystick.kernel.accounts.funds import TransferFunds
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.chain_rows import Clock
 from tallystick.kernel.governance.operations import MAX_ADVANCE_MS, AdvanceClock
 from tallystick.kernel.membership.records import Role

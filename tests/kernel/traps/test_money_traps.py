@@ -1,7 +1,8 @@
 """Traps of money seen in earlier systems (DOMAIN section 8), one test each, named after the trap."""
 
-from tallystick.kernel.accounts.deposits import BookDeposit, ReturnDeposit
+from tallystick.kernel.accounts.deposits import BookDeposit
 from tallystick.kernel.accounts.funds import TransferFunds
+from tallystick.kernel.accounts.reversing import ReturnDeposit
 from tallystick.kernel.core.state import Overlay
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.receivables.records import Receivable, ReceivableState

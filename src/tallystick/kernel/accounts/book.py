@@ -60,6 +60,11 @@ def earmark(custodian: str, currency: str, receivable: str) -> str:
     return f"earmark/{custodian}/{currency}/{receivable}"
 
 
+def transit(custodian: str, currency: str, plan: str, tranche: int) -> str:
+    """The ledger account of wages that left escrow and are on their way to the workers of a plan's tranche."""
+    return f"transit/{custodian}/{currency}/{plan}/{tranche}"
+
+
 def fees(custodian: str, currency: str, platform: str) -> str:
     """The ledger account of the fees that a platform earned and has not been paid out yet."""
     return f"fees/{custodian}/{currency}/{platform}"
@@ -152,8 +157,8 @@ def move(
     """
     if units <= 0 or source == target:
         raise InvariantViolation(f"posting of {units} from {source} to {target}")
-    giver = step.find(Balance, source) or _new_balance(step, source)
-    receiver = step.find(Balance, target) or _new_balance(step, target)
+    giver = step.find(Balance, source) or new_balance(step, source)
+    receiver = step.find(Balance, target) or new_balance(step, target)
     if giver.currency != currency or receiver.currency != currency or giver.custodian != receiver.custodian:
         raise InvariantViolation(f"posting from {source} to {target} joins two custodians or currencies")
     _put(step, giver, units, grows=_is_asset(source))
@@ -185,7 +190,7 @@ def _put(step: Step, row: Balance, units: Units, *, grows: bool) -> None:
         step.put(with_retry(grown, step.now) if row.owes else grown)
         return
     left = msgspec.structs.replace(row, units=row.units - units)
-    if left.units or row.id.startswith(("available/", "bank/")):
+    if left.units or left.freezes or row.id.startswith(("available/", "bank/")):
         step.put(left)
     else:
         step.delete(row)
@@ -196,7 +201,7 @@ def with_retry(row: Balance, now: Instant) -> Balance:
     return msgspec.structs.replace(row, retry_at=now, retry_after="")
 
 
-def _new_balance(step: Step, name: str) -> Balance:
+def new_balance(step: Step, name: str) -> Balance:
     """An empty ledger account, with the custodian, currency and owner that its name gives."""
     kind, _, rest = name.partition("/")
     if kind == "available":

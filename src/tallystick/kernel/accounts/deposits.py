@@ -1,21 +1,25 @@
-"""Deposits (存款): announced by the payer, booked by the custodian from its bank statement, assigned or undone.
+"""Deposits (存款): announced by the payer, booked by the custodian from its bank statement, assigned out of suspense.
 
-What arrives is always booked, for it is at the bank: to the account that the remittance code or the custodian names if
-the money came from its owner, else to suspense (挂账). Plans will be a further place that a deposit can name.
+What arrives is always booked, for it is at the bank: to the account or the plan that the remittance code or the
+custodian names if the money came from its owner, the payer, else to suspense (挂账). A plan takes into escrow what it
+lacks; the rest, or all where it is not active, goes to the payer's account with the custodian. What the custodian
+claims since a reversal is taken only out of money that goes into the account: what a plan waits for is the payee's to
+count on. How deposits are undone is `reversing`'s. Source: DOMAIN section 3, "Deposit".
 """
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 from msgspec.structs import replace
 
 from tallystick.kernel.accounts import bank_references, book
 from tallystick.kernel.accounts.bank_references import Reference
+from tallystick.kernel.accounts.escrows import Escrow, escrows
 from tallystick.kernel.accounts.records import Account, AccountState
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import AccountId, Currency, DepositId, MemberId, Position
+from tallystick.kernel.core.fields import AccountId, Currency, DepositId, MemberId, PlanId, Position
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.core.refusal import Refusal, refuse
@@ -36,11 +40,10 @@ ANNOUNCED = EventKind("deposit.announced", "{payer} announces {units} {currency}
 LAPSED = EventKind("deposit.lapsed", "Nothing came for the announced deposit {record}.")
 BOOKED = EventKind("deposit.booked", "{units} {currency} were booked to account {account} ({match}).")
 IN_SUSPENSE = EventKind("deposit.in_suspense", "{units} {currency} are in suspense: {reason}.")
-ASSIGNED = EventKind("deposit.assigned", "{units} {currency} in suspense were assigned to account {account}.")
-RETURNED = EventKind("deposit.returned", "{units} {currency} in suspense went back to the remitter.")
-REVERSED = EventKind(
-    "deposit.reversed",
-    "The bank reversed deposit {record} of {units} {currency}; {payer} still owes {claimed} {currency}.",
+ASSIGNED = EventKind("deposit.assigned", "{units} {currency} in suspense were assigned to {place}.")
+FOR_PLAN = EventKind(
+    "deposit.for_plan",
+    "{units} {currency} came for plan {plan} ({match}): {escrowed} to escrow, {rest} to the payer; it lacks {missing}.",
 )
 
 
@@ -56,7 +59,10 @@ class DepositState(Enum):
 
 
 class Deposit(Record):
-    """A deposit, announced or not. `units` are what was booked; `announced`, what the payer said."""
+    """A deposit, announced or not. `units` are what was booked; `announced`, what the payer said.
+
+    Of what was booked for a plan, `escrowed` went into its escrow; the rest into `account`, or is held for the payer.
+    """
 
     table = "deposit"
 
@@ -65,9 +71,11 @@ class Deposit(Record):
     state: DepositState
     payer: MemberId | None = None
     account: AccountId | None = None
+    plan: PlanId | None = None
     announced: Units | None = None
     deadline: Instant | None = None
     units: Units = ZERO
+    escrowed: Units = ZERO
     remitter: MemberId | None = None
     bank_reference: Reference | None = None
     booked: Position | None = None
@@ -93,51 +101,98 @@ class Deposit(Record):
 
 
 class AnnounceDeposit(Operation, tag="deposit.announce"):
-    """Say that money will come into one's own account; gives the remittance code to pay it under.
+    """Say that money will come into one's own account, or for a plan; gives the remittance code to pay it under.
 
-    Signed by the payer. An announcement for which nothing came lapses.
+    Signed by the payer. An announcement for which nothing came lapses. Source: DOMAIN section 3, "Deposit".
     """
 
-    account: AccountId
     currency: Currency
     units: Units
+    account: AccountId | None = None
+    plan: PlanId | None = None
 
     def amount(self) -> tuple[str, Units] | None:
         return self.currency, self.units
 
     def authority(self, step: Step) -> Signers | Refusal:
-        account = step.find(Account, self.account)
-        return refuse(Status.NOT_FOUND, account=self.account) if account is None else Signers.all(account.owner)
+        place = _place_named(step, self.account, self.plan)
+        return place if isinstance(place, Refusal) else Signers.all(place.payer)
 
     def check(self, step: Step) -> Refusal | None:
-        account = step.get(Account, self.account)
-        if account.state is not AccountState.OPEN:
-            return refuse(Status.WRONG_STATE, account=account.id, state=account.state.value)
-        if self.currency != account.currency:
-            return refuse(Status.CURRENCY_MISMATCH, account=account.currency, stated=self.currency)
+        place = _place_named(step, self.account, self.plan)
+        if isinstance(place, Refusal):
+            return place
+        refusal = place.check_open()
+        if refusal is not None:
+            return refusal
+        if self.currency != place.currency:
+            return refuse(Status.CURRENCY_MISMATCH, account=place.currency, stated=self.currency)
         return None if self.units else refuse(Status.AMOUNT_ZERO)
 
     def apply(self, step: Step) -> Iterator[Event]:
-        account = step.get(Account, self.account)
+        place = _found(_place_named(step, self.account, self.plan))
         deposit = Deposit(
             id=step.new_id("dep"),
-            custodian=account.custodian,
+            custodian=place.custodian,
             currency=self.currency,
             state=DepositState.ANNOUNCED,
-            payer=account.owner,
-            account=account.id,
+            payer=place.payer,
+            account=self.account,
+            plan=self.plan,
             announced=self.units,
             deadline=step.now.plus(policies(step).announcement_days * DAY_MS),
         )
         step.put(deposit)
+        payee = () if place.escrow is None else (place.escrow.payee,)
         yield ANNOUNCED(
             deposit.id,
-            (account.owner, account.custodian),
-            payer=account.owner,
+            (place.payer, place.custodian, *payee),
+            payer=place.payer,
             units=self.units,
             currency=self.currency,
             code=deposit.code,
         )
+
+
+class _Place(NamedTuple):
+    """Where a deposit is to go: an account, or the escrow of a plan."""
+
+    payer: str
+    custodian: str
+    currency: str
+    account: Account | None
+    escrow: Escrow | None
+
+    def check_open(self) -> Refusal | None:
+        """wrong_state unless the account is open or the plan active."""
+        if self.account is not None and self.account.state is not AccountState.OPEN:
+            return refuse(Status.WRONG_STATE, account=self.account.id, state=self.account.state.value)
+        if self.escrow is not None and not self.escrow.is_active:
+            return refuse(Status.WRONG_STATE, plan=self.escrow.plan)
+        return None
+
+
+def _place_named(step: Step, account: str | None, plan: str | None) -> _Place | Refusal:
+    """The place that an operation names; bad_value unless it is one, not_found where it is not there."""
+    if (account is None) is (plan is None):
+        return refuse(Status.BAD_VALUE, reason="exactly one of account and plan is named")
+    return _find_place(step, account, plan) or refuse(
+        Status.NOT_FOUND, **({"plan": plan} if account is None else {"account": account})
+    )
+
+
+def _find_place(step: Step, account: str | None, plan: str | None) -> _Place | None:
+    if plan is not None:
+        escrow = escrows().find(step, plan)
+        return None if escrow is None else _Place(escrow.payer, escrow.custodian, escrow.currency, None, escrow)
+    found = None if account is None else step.find(Account, account)
+    return None if found is None else _Place(found.owner, found.custodian, found.currency, found, None)
+
+
+def _found(place: _Place | Refusal) -> _Place:
+    if isinstance(place, Refusal):
+        raise InvariantViolation("what was found before is gone")
+    return place
 
 
 def lapse_announcement(step: Step, record: Record) -> Iterator[Event]:
@@ -149,10 +204,12 @@ def lapse_announcement(step: Step, record: Record) -> Iterator[Event]:
 
 
 class BookDeposit(Operation, tag="deposit.book"):
-    """Book money that came in at the custodian's bank, by remittance code or to a named account, else to suspense.
+    """Book money that came in at the custodian's bank: by remittance code, to a named account or for a named plan.
 
     Signed by the custodian. `remitter` is the member in whose name it came, if any: money in another's name than the
-    account's owner goes to suspense. A bank reference is booked once, for ever. Source: DOMAIN section 3, "Deposit".
+    payer's goes to suspense, as does what nothing names. For a plan it goes to escrow as far as the plan lacks it, the
+    rest to the payer; payer and payee are told. A bank reference is booked once, for ever.
+    Source: DOMAIN section 3, "Deposit".
     """
 
     bank_reference: Reference
@@ -161,6 +218,7 @@ class BookDeposit(Operation, tag="deposit.book"):
     remitter: MemberId | None = None
     code: RemittanceCode | None = None
     account: AccountId | None = None
+    plan: PlanId | None = None
 
     def amount(self) -> tuple[str, Units] | None:
         return self.currency, self.units
@@ -169,6 +227,8 @@ class BookDeposit(Operation, tag="deposit.book"):
         return Signers.holding(Role.CUSTODIAN.value)
 
     def check(self, step: Step) -> Refusal | None:
+        if self.account is not None and self.plan is not None:
+            return refuse(Status.BAD_VALUE, reason="an account or a plan is named, not both")
         custodian = self._books(step)
         refusal = check_currency(step, self.currency)
         if refusal is not None:
@@ -182,8 +242,8 @@ class BookDeposit(Operation, tag="deposit.book"):
     def apply(self, step: Step) -> Iterator[Event]:
         custodian = self._books(step)
         announced = self._announced(step, custodian)
-        account = self._account(step, announced)
-        reason = self._why_suspense(account, custodian)
+        place = self._place(step, announced)
+        reason = self._why_suspense(place, custodian)
         fresh = announced is None or announced.state is not DepositState.ANNOUNCED
         base = Deposit(id=step.new_id("dep"), custodian=custodian, currency=self.currency, state=DepositState.BOOKED)
         deposit = replace(
@@ -196,23 +256,23 @@ class BookDeposit(Operation, tag="deposit.book"):
             booked=step.position,
         )
         bank_references.use(step, custodian, self.bank_reference, deposit.id)
-        if account is not None and reason == "":
-            deposit = replace(deposit, payer=account.owner, account=account.id)
-            step.put(deposit)
-            yield from _credit(step, deposit, account, book.bank_mirror(custodian, self.currency))
-            yield _booked(deposit, account, None if fresh else deposit.announced)
+        mirror = book.bank_mirror(custodian, self.currency)
+        if place is not None and reason == "":
+            said = None if fresh else deposit.announced
+            yield from _place_money(step, deposit, place, mirror, said)
+            if place.account is not None:
+                yield _booked(deposit, place.account, said)
             return
         step.put(deposit)
         pool = book.suspense(custodian, self.currency)
-        mirror = book.bank_mirror(custodian, self.currency)
         yield book.move(step, mirror, pool, self.currency, self.units, deposit.id)
         told = (custodian, *(name for name in (deposit.payer, self.remitter) if name is not None))
         yield IN_SUSPENSE(deposit.id, told, units=self.units, currency=self.currency, reason=reason)
 
     def _books(self, step: Step) -> str:
-        """Whose books the money goes into: the signer's, or those of one it succeeded where code or account say so."""
+        """Whose books the money goes into: the signer's, or those of one it succeeded where code or place say so."""
         signer = acting_as(step, Role.CUSTODIAN)
-        named = self._announcement(step) or self._named_account(step)
+        named = self._announcement(step) or _find_place(step, self.account, self.plan)
         if named is not None and present_party(step, named.custodian) == signer:
             return named.custodian
         return signer
@@ -222,27 +282,57 @@ class BookDeposit(Operation, tag="deposit.book"):
         found = None if self.code is None else step.find(Deposit, f"dep_{self.code.lower()}")
         return found if found is not None and found.announced is not None else None
 
-    def _named_account(self, step: Step) -> Account | None:
-        return None if self.account is None else step.find(Account, self.account)
-
     def _announced(self, step: Step, custodian: str) -> Deposit | None:
         found = self._announcement(step)
         if found is None or found.custodian != custodian or found.currency != self.currency:
             return None
         return found
 
-    def _account(self, step: Step, announced: Deposit | None) -> Account | None:
-        if announced is not None and announced.account is not None:
-            return step.get(Account, announced.account)
-        return self._named_account(step)
+    def _place(self, step: Step, announced: Deposit | None) -> _Place | None:
+        if announced is not None:
+            return _find_place(step, announced.account, announced.plan)
+        return _find_place(step, self.account, self.plan)
 
-    def _why_suspense(self, account: Account | None, custodian: str) -> str:
-        """Why the money can't go into an account, or nothing."""
-        if account is None or account.custodian != custodian or account.currency != self.currency:
+    def _why_suspense(self, place: _Place | None, custodian: str) -> str:
+        """Why the money can't go where it is meant to go, or nothing."""
+        if place is None or place.custodian != custodian or place.currency != self.currency:
             return "unidentified"
-        if account.state is not AccountState.OPEN:
+        if place.account is not None and place.account.state is not AccountState.OPEN:
             return "account_not_open"
-        return "" if self.remitter == account.owner else "another_remitter"
+        if self.remitter != place.payer:
+            return "another_remitter"
+        escrow = place.escrow
+        placeless = escrow is not None and escrow.account is None and (escrow.is_special or not escrow.is_active)
+        return "account_missing" if placeless else ""
+
+
+def _place_money(step: Step, deposit: Deposit, place: _Place, source: str, announced: Units | None) -> Iterator[Event]:
+    """Post a booked deposit from `source` to where it belongs, write it, and tell payer and payee."""
+    escrow = place.escrow
+    escrowed = ZERO if escrow is None else Units(min(deposit.units, escrow.takes))
+    rest = deposit.units - escrowed
+    account = place.account if escrow is None else escrow.account if rest or escrow.is_special else None
+    placed = replace(
+        deposit,
+        payer=place.payer,
+        account=None if account is None else account.id,
+        plan=None if escrow is None else escrow.plan,
+        escrowed=escrowed,
+    )
+    step.put(placed)
+    if escrow is not None and escrow.is_special and account is not None:
+        # Wages reach a plan through the project's special account.
+        yield book.move(step, source, account.ledger_account, place.currency, placed.units, placed.id)
+        source, rest, account = account.ledger_account, ZERO, None
+    if escrow is not None and escrowed:
+        yield from escrows().take_in(step, escrow.plan, source, escrowed, placed.id)
+    if account is not None:
+        yield from _credit(step, placed, account, source, rest)
+    elif rest:
+        held = book.receiving_ledger_account(step, place.payer, place.currency, placed.id, place.custodian)
+        yield book.move(step, source, held, place.currency, rest, placed.id)
+    if escrow is not None:
+        yield _came_for_plan(placed, escrow, announced)
 
 
 def _booked(deposit: Deposit, account: Account, announced: Units | None) -> Event:
@@ -260,9 +350,33 @@ def _booked(deposit: Deposit, account: Account, announced: Units | None) -> Even
     )
 
 
-def _credit(step: Step, deposit: Deposit, account: Account, source: str) -> Iterator[Event]:
-    """Money into the account, and out of it what its custodian has claimed since a reversal."""
-    yield book.move(step, source, account.ledger_account, deposit.currency, deposit.units, deposit.id)
+def _came_for_plan(deposit: Deposit, escrow: Escrow, announced: Units | None) -> Event:
+    """What payer and payee are told of money for a plan: short of what it lacks, over it, or in full."""
+    missing = escrow.takes - deposit.escrowed
+    rest = deposit.units - deposit.escrowed
+    match = "plan_not_active" if not escrow.is_active else "over" if rest else "short" if missing else "in_full"
+    return FOR_PLAN(
+        deposit.id,
+        (escrow.payer, escrow.payee, escrow.custodian),
+        plan=escrow.plan,
+        units=deposit.units,
+        currency=deposit.currency,
+        match=match,
+        escrowed=deposit.escrowed,
+        rest=rest,
+        missing=missing,
+        announced=deposit.units if announced is None else announced,
+    )
+
+
+def _credit(step: Step, deposit: Deposit, account: Account, source: str, units: Units) -> Iterator[Event]:
+    """Money into the account, and out of it what its custodian has claimed since a reversal.
+
+    Against a project's special account nothing is set off (DOMAIN section 6, "wage accounts").
+    """
+    yield book.move(step, source, account.ledger_account, deposit.currency, units, deposit.id)
+    if account.project is not None:
+        return
     claim = book.claim_on(account.custodian, account.currency, account.owner)
     owed = min(book.balance(step, claim), book.free_units(step, account))
     if owed:
@@ -270,163 +384,63 @@ def _credit(step: Step, deposit: Deposit, account: Account, source: str) -> Iter
 
 
 class AssignDeposit(Operation, tag="deposit.assign"):
-    """Give money in suspense to the account that it was meant for.
+    """Give money in suspense to the account or the plan that it was meant for.
 
-    Signed by the custodian and the account's owner, the payer.
+    Signed by the custodian and the payer, who owns the account or pays for the plan. What the plan does not take goes
+    to the payer's account.
     """
 
     deposit: DepositId
-    account: AccountId
     currency: Currency
     units: Units
+    account: AccountId | None = None
+    plan: PlanId | None = None
 
     def amount(self) -> tuple[str, Units] | None:
         return self.currency, self.units
 
     def authority(self, step: Step) -> Signers | Refusal:
-        deposit, account = step.find(Deposit, self.deposit), step.find(Account, self.account)
+        deposit = step.find(Deposit, self.deposit)
         if deposit is None:
             return refuse(Status.NOT_FOUND, deposit=self.deposit)
-        if account is None:
-            return refuse(Status.NOT_FOUND, account=self.account)
-        return Signers.all(present_party(step, deposit.custodian), account.owner)
+        place = _place_named(step, self.account, self.plan)
+        if isinstance(place, Refusal):
+            return place
+        return Signers.all(present_party(step, deposit.custodian), place.payer)
 
     def check(self, step: Step) -> Refusal | None:
-        deposit, account = step.get(Deposit, self.deposit), step.get(Account, self.account)
-        if account.state is not AccountState.OPEN:
-            return refuse(Status.WRONG_STATE, account=account.id, state=account.state.value)
-        if account.custodian != deposit.custodian:
-            return refuse(Status.CUSTODIAN_DIFFERS, payer=deposit.custodian, payee=account.custodian)
-        if account.currency != deposit.currency:
-            return refuse(Status.CURRENCY_MISMATCH, account=account.currency, stated=deposit.currency)
-        return _check_suspense(deposit, self.currency, self.units)
+        deposit = step.get(Deposit, self.deposit)
+        place = _found(_place_named(step, self.account, self.plan))
+        refusal = place.check_open()
+        if refusal is not None:
+            return refusal
+        if place.custodian != deposit.custodian:
+            return refuse(Status.CUSTODIAN_DIFFERS, payer=deposit.custodian, payee=place.custodian)
+        if place.currency != deposit.currency:
+            return refuse(Status.CURRENCY_MISMATCH, account=place.currency, stated=deposit.currency)
+        return check_suspense(deposit, self.currency, self.units)
 
     def apply(self, step: Step) -> Iterator[Event]:
-        account = step.get(Account, self.account)
-        deposit = replace(
-            step.get(Deposit, self.deposit), state=DepositState.BOOKED, payer=account.owner, account=account.id
-        )
-        step.put(deposit)
-        yield from _credit(step, deposit, account, book.suspense(deposit.custodian, deposit.currency))
+        place = _found(_place_named(step, self.account, self.plan))
+        deposit = replace(step.get(Deposit, self.deposit), state=DepositState.BOOKED)
+        pool = book.suspense(deposit.custodian, deposit.currency)
+        yield from _place_money(step, deposit, place, pool, None)
         yield ASSIGNED(
             deposit.id,
-            (account.owner, deposit.custodian),
+            (place.payer, deposit.custodian),
             units=deposit.units,
             currency=deposit.currency,
-            account=account.id,
+            place=self.account or self.plan or "",
         )
 
 
-class ReturnDeposit(Operation, tag="deposit.return"):
-    """Send money in suspense back to where it came from.
-
-    Signed by the custodian, with its bank's reference of the payment back.
-    """
-
-    deposit: DepositId
-    currency: Currency
-    units: Units
-    bank_reference: Reference
-
-    def amount(self) -> tuple[str, Units] | None:
-        return self.currency, self.units
-
-    def authority(self, step: Step) -> Signers | Refusal:
-        return _custodian_of(step, self.deposit)
-
-    def check(self, step: Step) -> Refusal | None:
-        deposit = step.get(Deposit, self.deposit)
-        refusal = _check_suspense(deposit, self.currency, self.units)
-        if refusal is not None:
-            return refusal
-        # After a reversal that left a claim the bank holds less than what members have.
-        if book.balance(step, book.bank_mirror(deposit.custodian, deposit.currency)) < deposit.units:
-            return refuse(Status.INSUFFICIENT_FUNDS, deposit=deposit.id, needed=deposit.units)
-        return bank_references.check_unused(step, deposit.custodian, self.bank_reference)
-
-    def apply(self, step: Step) -> Iterator[Event]:
-        deposit = step.get(Deposit, self.deposit)
-        step.put(replace(deposit, state=DepositState.RETURNED, ended=step.position))
-        bank_references.use(step, deposit.custodian, self.bank_reference, deposit.id)
-        pool = book.suspense(deposit.custodian, deposit.currency)
-        mirror = book.bank_mirror(deposit.custodian, deposit.currency)
-        yield book.move(step, pool, mirror, deposit.currency, deposit.units, deposit.id)
-        told = (deposit.custodian, *(name for name in (deposit.payer, deposit.remitter) if name is not None))
-        yield RETURNED(deposit.id, told, units=deposit.units, currency=deposit.currency)
-
-
-class ReverseDeposit(Operation, tag="deposit.reverse"):
-    """Undo a booking that the bank reversed (冲正).
-
-    Signed by the custodian with the bank's reference of the reversal. It takes the deposit from suspense if it is still
-    there, else what is free in the payer's account; what is missing is a claim on the payer, never on a payee, and is
-    taken from its next deposits. Source: DOMAIN section 3, "Deposit".
-    """
-
-    deposit: DepositId
-    currency: Currency
-    units: Units
-    bank_reference: Reference
-
-    def amount(self) -> tuple[str, Units] | None:
-        return self.currency, self.units
-
-    def authority(self, step: Step) -> Signers | Refusal:
-        return _custodian_of(step, self.deposit)
-
-    def check(self, step: Step) -> Refusal | None:
-        deposit = step.get(Deposit, self.deposit)
-        if deposit.state not in (DepositState.BOOKED, DepositState.IN_SUSPENSE):
-            return refuse(Status.WRONG_STATE, deposit=deposit.id, state=deposit.state.value)
-        refusal = _check_stated(deposit, self.currency, self.units)
-        if refusal is not None:
-            return refusal
-        # The claim must leave room for what else the custodian's bank still has to mirror.
-        if book.balance(step, book.bank_mirror(deposit.custodian, deposit.currency)) < deposit.units:
-            return refuse(Status.INSUFFICIENT_FUNDS, deposit=deposit.id, needed=deposit.units)
-        return bank_references.check_unused(step, deposit.custodian, self.bank_reference)
-
-    def apply(self, step: Step) -> Iterator[Event]:
-        deposit = step.get(Deposit, self.deposit)
-        step.put(replace(deposit, state=DepositState.REVERSED, ended=step.position))
-        bank_references.use(step, deposit.custodian, self.bank_reference, deposit.id)
-        mirror = book.bank_mirror(deposit.custodian, deposit.currency)
-        left = deposit.units
-        for source, available in self._sources(step, deposit):
-            taken = min(left, available)
-            if taken:
-                yield book.move(step, source, mirror, deposit.currency, taken, deposit.id)
-                left -= taken
-        if left and deposit.payer is not None:
-            # A booked deposit names its payer of then; what it owes, its successor owes.
-            claim = book.claim_on(deposit.custodian, deposit.currency, present_party(step, deposit.payer))
-            yield book.move(step, claim, mirror, deposit.currency, left, deposit.id)
-        told = (deposit.custodian, *(name for name in (deposit.payer, deposit.remitter) if name is not None))
-        yield REVERSED(
-            deposit.id,
-            told,
-            units=deposit.units,
-            currency=deposit.currency,
-            claimed=left,
-            payer=deposit.payer or "nobody",
-        )
-
-    def _sources(self, step: Step, deposit: Deposit) -> Iterator[tuple[str, Units]]:
-        """Where the money is taken from, in DOMAIN's order; the unreleased escrow of plans comes after these."""
-        if deposit.state is DepositState.IN_SUSPENSE:
-            yield book.suspense(deposit.custodian, deposit.currency), deposit.units
-        elif deposit.account is not None:
-            account = step.get(Account, deposit.account)
-            yield account.ledger_account, book.free_units(step, account)
-
-
-def _check_suspense(deposit: Deposit, currency: str, units: Units) -> Refusal | None:
+def check_suspense(deposit: Deposit, currency: str, units: Units) -> Refusal | None:
     if deposit.state is not DepositState.IN_SUSPENSE:
         return refuse(Status.WRONG_STATE, deposit=deposit.id, state=deposit.state.value)
-    return _check_stated(deposit, currency, units)
+    return check_stated(deposit, currency, units)
 
 
-def _check_stated(deposit: Deposit, currency: str, units: Units) -> Refusal | None:
+def check_stated(deposit: Deposit, currency: str, units: Units) -> Refusal | None:
     """What the signer states must be the deposit's own currency and amount."""
     if currency != deposit.currency:
         return refuse(Status.CURRENCY_MISMATCH, deposit=deposit.currency, stated=currency)
@@ -444,7 +458,7 @@ def pass_deposit(step: Step, record: Record, member: str, successor: str) -> Ite
 on_succeeded("deposit", pass_deposit)
 
 
-def _custodian_of(step: Step, deposit_id: str) -> Signers | Refusal:
+def custodian_of(step: Step, deposit_id: str) -> Signers | Refusal:
     deposit = step.find(Deposit, deposit_id)
     return (
         refuse(Status.NOT_FOUND, deposit=deposit_id)

@@ -50,6 +50,8 @@ class TransferFunds(Operation, tag="funds.transfer"):
             return refuse(Status.AMOUNT_ZERO)
         if source.custodian != target.custodian:
             return refuse(Status.CUSTODIAN_DIFFERS, payer=source.custodian, payee=target.custodian)
+        if source.project is not None:
+            return refuse(Status.WAGE_ACCOUNT_MISUSED, account=source.id, reason="not_for_wages")
         return book.check_account_can_pay(step, source, self.units)
 
     def apply(self, step: Step) -> Iterator[Event]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tallystick.kernel.accounts import book
+from tallystick.kernel.accounts.freezes import follow
 from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.record import Record
@@ -36,6 +37,7 @@ def pay_out_holds(step: Step, record: Record) -> Iterator[Event]:
     for row in rows:
         held = step.at(row.removeprefix(_held_for(record)))
         if isinstance(held, Balance) and held.units:
+            follow(step, held.id, record.ledger_account, held.units)
             yield book.move(step, held.id, record.ledger_account, held.currency, held.units, record.id)
 
 

@@ -10,7 +10,7 @@ from tallystick.kernel.accounts import book
 from tallystick.kernel.accounts.holds import begin_paying_out
 from tallystick.kernel.accounts.records import Account, AccountsOf, AccountState, Balance, OpenAccount
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import AccountId, Anchor, Currency, MemberId
+from tallystick.kernel.core.fields import AccountId, Anchor, Currency, MemberId, Name
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
@@ -36,13 +36,15 @@ CLOSED = EventKind("account.closed", "Account {record} in {currency} is closed."
 class ApplyForAccount(Operation, tag="account.apply"):
     """Ask a custodian for an account in one currency; opens its review (资质审核).
 
-    Signed by the owner to be. A member has one account for each currency with a custodian. Where the policy says so, a
-    platform must approve besides the custodian. Source: DOMAIN section 3, "Review" and "Account".
+    Signed by the owner to be. A member has one account for each currency with a custodian and, besides, one special
+    account for each `project` whose workers' wages it pays (工资专用账户). Where the policy says so, a platform must
+    approve besides the custodian. Source: DOMAIN section 3, "Review" and "Account", and section 6, "wage accounts".
     """
 
     currency: Currency
     custodian: MemberId
     papers: Annotated[tuple[Anchor, ...], Meta(min_length=1, max_length=32)]
+    project: Name | None = None
 
     def authority(self, step: Step) -> Signers | Refusal:
         return Signers.all(step.actor)
@@ -57,10 +59,10 @@ class ApplyForAccount(Operation, tag="account.apply"):
         )
         if refusal is not None:
             return refusal
-        key = _application_key(step.actor, self)
-        waiting = next(iter(step.index_range(f"account_at/{key}/")), None)
-        if waiting is not None:
-            return refuse(Status.RECORD_EXISTS, account=waiting.rpartition("/")[2])
+        for row in step.index_range(f"account_at/{_application_key(step.actor, self)}/"):
+            other = step.get(Account, row.rpartition("/")[2])
+            if other.project == self.project:
+                return refuse(Status.RECORD_EXISTS, account=other.id)
         judged = judge_account(step, step.actor, self.currency)
         return judged if isinstance(judged, Refusal) else None
 
@@ -77,6 +79,7 @@ class ApplyForAccount(Operation, tag="account.apply"):
                 state=AccountState.UNDER_REVIEW,
                 papers=self.papers,
                 review=review.id,
+                project=self.project,
             )
         )
         yield APPLIED(
@@ -107,20 +110,22 @@ class AccountReview:
     def approved(self, step: Step, review: Review, decision: Decision) -> Iterator[Event]:
         account = step.get(Account, review.subject)
         opened = replace(account, state=AccountState.OPEN, opened_at=step.now)
-        book_id = f"{account.owner}/{account.currency}"
-        mine = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
-        entry = OpenAccount(custodian=account.custodian, account=account.id)
-        step.put(replace(mine, accounts=(*mine.accounts, entry)))
+        if account.project is None:
+            book_id = f"{account.owner}/{account.currency}"
+            mine = step.find(AccountsOf, book_id) or AccountsOf(id=book_id)
+            entry = OpenAccount(custodian=account.custodian, account=account.id)
+            step.put(replace(mine, accounts=(*mine.accounts, entry)))
+            opened = begin_paying_out(step, opened)
         step.put(
             Balance(
                 id=account.ledger_account,
                 custodian=account.custodian,
                 currency=account.currency,
                 owner=account.owner,
-                owes=_owes(step, account.owner, account.currency),
+                owes=account.project is None and _owes(step, account.owner, account.currency),
             )
         )
-        step.put(begin_paying_out(step, opened))
+        step.put(opened)
         yield OPENED(account.id, _told(account), custodian=account.custodian, currency=account.currency)
 
     def refused(self, step: Step, review: Review, reason: str) -> Iterator[Event]:
@@ -169,6 +174,8 @@ def pass_account(step: Step, record: Record, member: str, successor: str) -> Ite
         passed = replace(held, owner=successor, owes=held.owes or _owes(step, successor, record.currency))
         # To a successor that owes, the money that comes with the account is a funding like any other.
         step.put(book.with_retry(passed, step.now) if passed.owes and passed.units else passed)
+    elif record.project is not None and record.state is AccountState.OPEN:
+        step.put(replace(step.get(Balance, record.ledger_account), owner=successor))
     yield PASSED(record.id, (member, successor, record.custodian), member=member, successor=successor)
 
 
@@ -178,7 +185,7 @@ on_succeeded("account", pass_account)
 class CloseAccount(Operation, tag="account.close"):
     """Close an account that holds nothing, and into or from which nothing is still to be paid.
 
-    Signed by the owner.
+    Signed by the owner. A project's special account is not closed before every product that pays wages out of it is.
     """
 
     while_suspended = True
@@ -196,6 +203,9 @@ class CloseAccount(Operation, tag="account.close"):
         row = step.find(Balance, account.ledger_account)
         if row is not None and (row.units or row.freezes):
             return refuse(Status.ACCOUNT_NOT_EMPTY, account=account.id, units=row.units, freezes=len(row.freezes))
+        refusal = None if account.project is None else _check_unneeded(step, account)
+        if refusal is not None:
+            return refusal
         claim = book.balance(step, book.claim_on(account.custodian, account.currency, account.owner))
         if claim or account.holds_due_at is not None:
             return refuse(Status.ACCOUNT_NOT_EMPTY, account=account.id, claimed=claim)
@@ -204,12 +214,20 @@ class CloseAccount(Operation, tag="account.close"):
     def apply(self, step: Step) -> Iterator[Event]:
         account = step.get(Account, self.account)
         step.put(replace(account, state=AccountState.CLOSED))
-        mine = step.get(AccountsOf, f"{account.owner}/{account.currency}")
-        step.put(replace(mine, accounts=tuple(each for each in mine.accounts if each.account != account.id)))
+        if account.project is None:
+            mine = step.get(AccountsOf, f"{account.owner}/{account.currency}")
+            step.put(replace(mine, accounts=tuple(each for each in mine.accounts if each.account != account.id)))
         row = step.find(Balance, account.ledger_account)
         if row is not None:
             step.delete(row)
         yield CLOSED(account.id, _told(account), currency=account.currency)
+
+
+def _check_unneeded(step: Step, account: Account) -> Refusal | None:
+    """still_live while a product pays wages out of the special account; it closes after its notice has run."""
+    for row in step.index_range(f"special_account/{account.id}/"):
+        return refuse(Status.STILL_LIVE, account=account.id, product=row.rpartition("/")[2])
+    return None
 
 
 def _told(account: Account) -> tuple[str, ...]:

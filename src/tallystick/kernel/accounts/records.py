@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from tallystick.kernel.core.fields import AccountId, Anchor, Currency, FreezeId, MemberId, ReviewId, Struct
+from tallystick.kernel.core.fields import AccountId, Anchor, Currency, FreezeId, MemberId, Name, ReviewId, Struct
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.instants import Instant
@@ -19,7 +19,11 @@ class AccountState(Enum):
 
 
 class Account(Record):
-    """A member's account in one currency at one custodian (资源账户). Its money stands in `available/<id>`."""
+    """A member's account in one currency at one custodian (资源账户). Its money stands in `available/<id>`.
+
+    One with a `project` is the special account of that project's wages (工资专用账户): nothing but plans for wages is
+    paid out of it, so it is never chosen where an account is looked for by owner alone (`AccountsOf`).
+    """
 
     table = "account"
 
@@ -31,6 +35,7 @@ class Account(Record):
     papers: tuple[Anchor, ...] = ()
     review: ReviewId | None = None
     holds_due_at: Instant | None = None  # money held for the owner is paid out then
+    project: Name | None = None
 
     @property
     def ledger_account(self) -> str:
@@ -58,7 +63,10 @@ class OpenAccount(Struct):
 
 
 class AccountsOf(Record):
-    """A member's open accounts in one currency, in the order of opening. Its id is `<member>/<currency>`."""
+    """A member's open accounts in one currency, in the order of opening, without those for wages alone.
+
+    Its id is `<member>/<currency>`.
+    """
 
     table = "accounts_of"
 

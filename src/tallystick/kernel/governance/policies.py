@@ -70,6 +70,7 @@ class Policies(Struct):
     extensions: Annotated[int, Meta(ge=0, le=16)] = 3  # of a release window whose condition was not met
     negotiation_days: Window = 10
     refund_consent_days: Window = 10
+    wage_repair_days: Window = 10  # after the last word on a wage sheet, until what is still open is told
     max_tranches: Annotated[int, Meta(ge=1, le=100)] = 100
     # receivables
     cutoff_days: Days = 3  # business days before the due date

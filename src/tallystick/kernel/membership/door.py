@@ -8,7 +8,7 @@ from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.state import State
 from tallystick.kernel.membership.records import KeyRole, Member, SigningKey, SigningRule
-from tallystick.wire.authority import ADMIN_KEY, ANY_KEY, Requirement, judge, pattern_matches
+from tallystick.wire.authority import ADMIN_KEY, ANY_KEY, FOUR_EYES, Requirement, judge, pattern_matches
 from tallystick.wire.status import Status
 
 
@@ -47,8 +47,6 @@ def requirement_of(state: State, organisation: str, operations: tuple[Operation,
     """What an organisation's own policy asks for these operations together."""
     member = state.find("member/" + organisation)
     rules = member.policies[-1].rules if isinstance(member, Member) and member.policies else ()
-    if not rules:
-        return ADMIN_KEY if any(operation.needs_admin for operation in operations) else ANY_KEY
     requirement = _one_requirement(rules, operations[0])
     for operation in operations[1:]:
         requirement = requirement.joined(_one_requirement(rules, operation))
@@ -56,11 +54,19 @@ def requirement_of(state: State, organisation: str, operations: tuple[Operation,
 
 
 def _one_requirement(rules: tuple[SigningRule, ...], operation: Operation) -> Requirement:
+    """What the first rule that covers it asks, and what the operation itself asks whatever the rules."""
+    requirement = _by_rule(rules, operation) if rules else ANY_KEY
+    if operation.needs_admin:
+        requirement = requirement.joined(ADMIN_KEY)
+    return requirement.joined(FOUR_EYES) if operation.needs_four_eyes else requirement
+
+
+def _by_rule(rules: tuple[SigningRule, ...], operation: Operation) -> Requirement:
     stated = operation.amount()
     for rule in rules:
         if not pattern_matches(rule.pattern, operation.name):
             continue
         if rule.up_to is not None and (stated is None or stated[0] != rule.currency or stated[1] > rule.up_to):
             continue
-        return Requirement(rule.makers, rule.checkers, max(rule.admins, int(operation.needs_admin)))
-    return ADMIN_KEY if operation.needs_admin else ANY_KEY
+        return Requirement(rule.makers, rule.checkers, rule.admins)
+    return ANY_KEY

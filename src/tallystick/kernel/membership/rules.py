@@ -78,3 +78,10 @@ def is_insolvent(step: Step, member: str) -> bool:
     """Whether an authority's finding of insolvency stands for `member`."""
     row = step.find(Member, member)
     return row is not None and row.insolvent_since is not None
+
+
+def check_solvent(step: Step, member: str) -> Refusal | None:
+    """wrong_state where an insolvent member would promise money anew; what it gave for it before stays where it is."""
+    if is_insolvent(step, member):
+        return refuse(Status.WRONG_STATE, organisation=member, state="insolvent")
+    return None

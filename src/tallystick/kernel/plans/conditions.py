@@ -5,7 +5,7 @@ unmet by something more being known, so it can be asked at any time and in any o
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias, Union, assert_never
 
@@ -77,6 +77,8 @@ Condition: TypeAlias = Union[  # noqa: UP007 - msgspec reads the forward referen
     AllOf, AnyOf, AtLeast, OnDate, PayerAccepts, PlatformAccepts, VerifiersAccept, DocumentsIn, DataStated
 ]
 Leaf: TypeAlias = OnDate | PayerAccepts | PlatformAccepts | VerifiersAccept | DocumentsIn | DataStated
+BRANCHES = (AllOf, AnyOf, AtLeast)
+PERSONS = (PayerAccepts, PlatformAccepts, VerifiersAccept)  # the leaves that wait for somebody's answer
 
 
 class Met(Struct):
@@ -95,7 +97,8 @@ class Known:
     """What is known about a tranche when its condition is asked.
 
     `accepted` says when each person confirmed; `submitted` when each kind of material came, and from whom; `stated` the
-    same for each data source's kind of statement. `opens` is the instant at which each day of the tree begins.
+    same for each data source's kind of statement. `opens` is the instant at which each day of the tree begins. `silent`
+    are those of `accepted` who never answered, `sent_back` those who answered no.
     """
 
     now: Instant
@@ -105,6 +108,7 @@ class Known:
     materials: tuple[str, ...] = ()
     accepted: dict[str, Instant] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
+    sent_back: frozenset[str] = frozenset()
     submitted: dict[str, tuple[Instant, str]] = field(default_factory=dict)
     stated: dict[tuple[str, str], Instant] = field(default_factory=dict)
     evidence: str | None = None
@@ -112,29 +116,19 @@ class Known:
 
 def evaluate(condition: Condition, known: Known) -> tuple[Met, ...] | None:
     """Every leaf that holds, if they satisfy the tree; else None."""
-    found = tuple(met for leaf in leaves(condition) if (met := _met(leaf, known)) is not None)
-    return found if _holds(condition, known) else None
+    if not _holds(condition, lambda leaf: _met(leaf, known) is not None):
+        return None
+    return tuple(met for leaf in leaves(condition) if (met := _met(leaf, known)) is not None)
 
 
-def _holds(condition: Condition, known: Known) -> bool:
-    match condition:
-        case AllOf():
-            return all(_holds(one, known) for one in condition.of)
-        case AnyOf():
-            return any(_holds(one, known) for one in condition.of)
-        case AtLeast():
-            return sum(_holds(one, known) for one in condition.of) >= condition.needed
-        case _:
-            return _met(condition, known) is not None
-
-
-def leaves(condition: Condition) -> Iterator[Leaf]:
+def leaves(condition: Condition) -> tuple[Leaf, ...]:
     """The leaves from left to right."""
-    if isinstance(condition, AllOf | AnyOf | AtLeast):
-        for one in condition.of:
-            yield from leaves(one)
-    else:
-        yield condition
+    if not isinstance(condition, BRANCHES):
+        return (condition,)
+    found: list[Leaf] = []
+    for one in condition.of:
+        found += leaves(one)
+    return tuple(found)
 
 
 def _met(leaf: Leaf, known: Known) -> Met | None:
@@ -150,12 +144,12 @@ def _met(leaf: Leaf, known: Known) -> Met | None:
             return _confirmed(Method.VERIFIERS, leaf.verifiers, leaf.needed, known)
         case DocumentsIn():
             kinds = leaf.kinds or known.materials
-            if not all(kind in known.submitted for kind in kinds):
+            if not kinds or not all(kind in known.submitted for kind in kinds):
                 return None
             came = [known.submitted[kind] for kind in kinds]
             return Met(
                 method=Method.DOCUMENTS,
-                at=max((at for at, _ in came), default=known.now),
+                at=max(at for at, _ in came),
                 by=tuple(dict.fromkeys(by for _, by in came)),
                 kinds=kinds,
                 evidence=known.evidence,
@@ -171,7 +165,7 @@ def _met(leaf: Leaf, known: Known) -> Met | None:
 
 def _confirmed(method: Method, named: tuple[str, ...], needed: int, known: Known) -> Met | None:
     """Enough of `named` have confirmed. The earliest count; the last of these says when it was met."""
-    came = sorted((known.accepted[member], member) for member in named if member in known.accepted)
+    came = sorted((known.accepted[member], member) for member in dict.fromkeys(named) if member in known.accepted)
     if len(came) < needed:
         return None
     counted = came[:needed]
@@ -182,6 +176,65 @@ def _confirmed(method: Method, named: tuple[str, ...], needed: int, known: Known
         evidence=known.evidence,
         by_silence=any(member in known.silent for _, member in counted),
     )
+
+
+def could_still_be_met(condition: Condition, known: Known) -> bool:
+    """Whether the tree could hold yet: everything may still come but the confirmation of those who answered no."""
+    return _holds(condition, lambda leaf: _could_be_met(leaf, known))
+
+
+def only_facts_missing(condition: Condition, known: Known) -> bool:
+    """Whether nobody's answer is missing: the tree holds once its days, documents and statements have come."""
+    return _holds(condition, lambda leaf: not isinstance(leaf, PERSONS) or _met(leaf, known) is not None)
+
+
+def certifier_needed(condition: Condition) -> bool:
+    """Whether every way to satisfy the tree includes the acceptance of at least one person."""
+    return not _holds(condition, lambda leaf: not isinstance(leaf, PERSONS))
+
+
+def can_be_met(condition: Condition, kinds: Iterable[str]) -> bool:
+    """Whether there is a way to satisfy the tree, where materials of `kinds` are asked for.
+
+    Documents of a kind that nobody brings never come, nor do more verifiers than are named, each counted once.
+    """
+    listed = frozenset(kinds)
+
+    def leaf_can(leaf: Leaf) -> bool:
+        match leaf:
+            case VerifiersAccept():
+                return leaf.needed <= len(frozenset(leaf.verifiers))
+            case DocumentsIn():
+                return bool(listed) and listed.issuperset(leaf.kinds)
+            case _:
+                return True
+
+    return _holds(condition, leaf_can)
+
+
+def _holds(condition: Condition, leaf_holds: Callable[[Leaf], bool]) -> bool:
+    """Whether the tree holds where `leaf_holds` says which leaves do."""
+    match condition:
+        case AllOf():
+            return all(_holds(one, leaf_holds) for one in condition.of)
+        case AnyOf():
+            return any(_holds(one, leaf_holds) for one in condition.of)
+        case AtLeast():
+            return sum(_holds(one, leaf_holds) for one in condition.of) >= condition.needed
+        case _:
+            return leaf_holds(condition)
+
+
+def _could_be_met(leaf: Leaf, known: Known) -> bool:
+    match leaf:
+        case PayerAccepts():
+            return known.payer not in known.sent_back
+        case PlatformAccepts():
+            return known.platform not in known.sent_back
+        case VerifiersAccept():
+            return len(frozenset(leaf.verifiers) - known.sent_back) >= leaf.needed
+        case _:
+            return True
 
 
 def days_of(condition: Condition) -> tuple[datetime.date, ...]:
@@ -228,13 +281,13 @@ def sources_of(condition: Condition) -> tuple[tuple[str, str], ...]:
 
 def depth_of(condition: Condition) -> int:
     """How deep the tree is; a leaf alone has depth 1."""
-    if isinstance(condition, AllOf | AnyOf | AtLeast):
+    if isinstance(condition, BRANCHES):
         return 1 + max(depth_of(one) for one in condition.of)
     return 1
 
 
 def size_of(condition: Condition) -> int:
     """How many leaves and branches the tree has."""
-    if isinstance(condition, AllOf | AnyOf | AtLeast):
+    if isinstance(condition, BRANCHES):
         return 1 + sum(size_of(one) for one in condition.of)
     return 1

@@ -11,13 +11,18 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tallystick.kernel.accounts import book
+from tallystick.kernel.accounts.freezes import follow
+from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.arithmetic import share_of
 from tallystick.kernel.core.events import Event, EventKind
+from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.plans.records import Plan, PlanVersion, TrancheState, TrancheTerms
+from tallystick.kernel.plans.records import Phase, Plan, PlanVersion, TrancheState, TrancheTerms
 from tallystick.kernel.products.records import FeePayer, FeeTerms
 from tallystick.wire.amounts import MAX_UNITS, ZERO, Units
 from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.instants import Instant
+from tallystick.wire.status import Status
 
 REFUNDED = EventKind("tranche.refunded", "{units} {currency} of tranche {tranche} went back to the payer ({reason}).")
 
@@ -42,10 +47,19 @@ def reserve_needed(version: PlanVersion) -> Units:
 
 def missing_in(tranche: TrancheState, terms: TrancheTerms) -> Units:
     """What is still to be deposited for a tranche; nothing once it is over."""
-    came = tranche.deposited - tranche.reversed
+    came = tranche.deposited - tranche.reversed - tranche.given_back
     if tranche.is_over or came >= terms.fund_units:
         return ZERO
     return terms.fund_units - came
+
+
+def amount_of(tranche: TrancheState, terms: TrancheTerms) -> Units:
+    """The most that a tranche may certify: its terms' amount, less what the payee agreed to give back before.
+
+    What was deposited beyond the amount goes back without lowering it. What disputes took is `contested`.
+    """
+    surplus = max(0, int(terms.fund_units) - int(terms.units))
+    return Units(max(0, int(terms.units) - max(0, int(tranche.consented) - surplus)))
 
 
 def missing(plan: Plan, version: PlanVersion) -> Units:
@@ -111,6 +125,43 @@ def drained(plan: Plan, units: Units) -> Drained:
     return Drained(changed, taken)
 
 
+def debitable(step: Step, plan: Plan) -> Units:
+    """What of the plan's escrow no authority's freeze bars from leaving it now."""
+    row = step.find(Balance, plan.escrow)
+    return ZERO if row is None else row.free_at(step.now)
+
+
+def check_debitable(step: Step, plan: Plan, units: Units) -> Refusal | None:
+    """account_frozen where a freeze bars `units` from leaving."""
+    free = debitable(step, plan)
+    return None if units <= free else refuse(Status.ACCOUNT_FROZEN, plan=plan.id, free=free, needed=units)
+
+
+def payers_account(step: Step, plan: Plan, version: PlanVersion) -> Account | None:
+    """The payer's account that pays for the plan and gets back what it does not use: the version's, while it is open.
+
+    For wages that is the project's special account. Where it was closed, any other of the payer with the custodian.
+    """
+    account = step.find(Account, version.terms.refund_account)
+    if account is not None and account.state is AccountState.OPEN and account.owner == plan.payer:
+        return account
+    return book.open_account(step, plan.payer, plan.currency, plan.custodian)
+
+
+def woken(plan: Plan, now: Instant) -> Plan:
+    """`plan` with each tranche that may have waited for money alone to be looked at for release in the next block."""
+    tranches = tuple(replace(tranche, wake_at=now) if _may_wait(tranche, now) else tranche for tranche in plan.tranches)
+    return replace(plan, tranches=tranches)
+
+
+def _may_wait(tranche: TrancheState, now: Instant) -> bool:
+    if tranche.wake_at is not None and tranche.wake_at <= now:
+        return False
+    if tranche.is_over:
+        return bool(tranche.retained) and (tranche.retained_until is None or tranche.retained_until <= now)
+    return tranche.phase is Phase.VERIFIED or (tranche.release_at is not None and tranche.release_at <= now)
+
+
 def with_tranche(plan: Plan, number: int, tranche: TrancheState) -> Plan:
     """`plan` with tranche `number` (from 1) in a new state."""
     tranches = plan.tranches
@@ -141,7 +192,10 @@ def refund_reserve(step: Step, plan: Plan, reason: str) -> tuple[Plan, Iterator[
 def _give_back(step: Step, plan: Plan, number: int, units: Units, reason: str) -> Iterator[Event]:
     if not units:
         return
-    target = book.receiving_ledger_account(step, plan.payer, plan.currency, plan.id, plan.custodian)
+    account = payers_account(step, plan, step.get(PlanVersion, f"{plan.id}/{plan.version}"))
+    held = book.receiving_ledger_account(step, plan.payer, plan.currency, plan.id, plan.custodian)
+    target = held if account is None else account.ledger_account
+    follow(step, plan.escrow, target, units)
     yield book.move(step, plan.escrow, target, plan.currency, units, plan.id, (plan.payee,))
     yield REFUNDED(
         plan.id,

@@ -32,13 +32,15 @@ from tallystick.kernel.core.fields import (
 )
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.law.records import Judgement
-from tallystick.kernel.plans.conditions import Condition, Met, persons_of, sources_of
+from tallystick.kernel.plans.conditions import MAX_CONDITIONS, Condition, Met, persons_of, sources_of
 from tallystick.kernel.products.records import FeeTerms, Share, Silence, Title
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.instants import Instant
 
 MAX_TRANCHES = 100
 MAX_MATERIALS = 16
+MAX_SUBMITTED = 64  # materials in one round of evidence
+MAX_NAMED = 64  # verifiers and data sources of one plan
 
 TrancheNumber = Annotated[int, Meta(ge=1, le=MAX_TRANCHES)]
 
@@ -128,8 +130,18 @@ class PlanTerms(Struct):
     default_split: Share
 
 
+class DayOpens(Struct):
+    """A day that some tranche's condition waits for, and when it opens: moved to a business day as due dates are."""
+
+    on: datetime.date
+    at: Instant
+
+
 class PlanVersion(Record):
-    """A plan as both sides confirmed it: immutable, the only thing a release reads. Its id is `<plan>/<version>`."""
+    """A plan as both sides confirmed it: immutable, the only thing a release reads. Its id is `<plan>/<version>`.
+
+    `opens` has the days of all conditions, ascending, by the calendar in force when they were agreed.
+    """
 
     table = "plan_version"
 
@@ -138,6 +150,7 @@ class PlanVersion(Record):
     terms: PlanTerms
     tranches: Tranches
     confirmed: Position
+    opens: tuple[DayOpens, ...] = ()
     judged: Judgement | None = None
 
 
@@ -186,7 +199,9 @@ class TrancheState(Struct):
 
     `deposited` = `held` + `released` + `refunded` + `fees` + `reversed` + `rolled`. What is rolled on to a later
     tranche counts as deposited there. `fees` are those that the payee bears. `disputed` and `retained` are parts of
-    `held`. Instants follow from the terms' days by the calendar in force when the version was confirmed; `wake_at` is
+    `held`; `given_back` is what of `refunded` an amendment gave back, which is to be deposited anew if a later one asks
+    for more, `consented` what went back because the payee agreed, which lowers its amount. Instants follow from the
+    terms' days by the calendar in force when the version was confirmed; `wake_at` is
     when the tranche is next to be looked at for release.
     """
 
@@ -199,10 +214,15 @@ class TrancheState(Struct):
     reversed: Units = ZERO
     rolled: Units = ZERO
     disputed: Units = ZERO
+    contested: Units = ZERO  # of what is, or may be, certified: what went into disputes, open or decided
+    beyond: Units = ZERO  # the same of what was not certified although the payee says that it should have been
     retained: Units = ZERO
     recovered: Units = ZERO
+    given_back: Units = ZERO
+    consented: Units = ZERO
     certified: Units | None = None
-    evidence: EvidenceId | None = None  # the round under way, or the one that was met
+    met: tuple[Met, ...] = ()  # by what it was verified, until its release
+    evidence: EvidenceId | None = None  # the round under way, the one that was met, or the last one sent back
     rounds: Count = 0  # ended by being sent back
     overdue: bool = False
     fund_until: Instant | None = None
@@ -263,6 +283,7 @@ class Plan(Record):
     long_stop_at: Instant | None = None
     disputes: tuple[DisputeId, ...] = ()  # that are open
     refunds: tuple[RefundId, ...] = ()  # that wait for consent
+    committed: Units = ZERO  # what of its product's cap it still counts for
     fee_reserve: Units = ZERO
     deposited: Units = ZERO
     released: Units = ZERO
@@ -376,7 +397,10 @@ class EvidenceState(Enum):
 
 
 class Evidence(Record):
-    """One round of evidence for a tranche: materials, the amount claimed, statements and answers."""
+    """One round of evidence for a tranche: materials, the amount claimed, statements and answers.
+
+    Each of those whom the condition names states each kind once, and answers once.
+    """
 
     table = "evidence"
 
@@ -387,10 +411,13 @@ class Evidence(Record):
     state: EvidenceState
     opened: Position
     claimed: Units | None = None
-    materials: Annotated[tuple[Submitted, ...], Meta(max_length=64)] = ()
-    statements: Annotated[tuple[Submitted, ...], Meta(max_length=16)] = ()
-    answers: Annotated[tuple[Answered, ...], Meta(max_length=32)] = ()
-    silent: bool = False  # the time to answer passed and silence counts as acceptance
+    materials: Annotated[tuple[Submitted, ...], Meta(max_length=MAX_SUBMITTED)] = ()
+    statements: Annotated[tuple[Submitted, ...], Meta(max_length=MAX_CONDITIONS)] = ()
+    answers: Annotated[tuple[Answered, ...], Meta(max_length=MAX_NAMED + 2)] = ()
+    silent_at: Instant | None = None  # the time to answer passed then, and silence counts as acceptance
+
+    def labels(self) -> tuple[str, ...]:
+        return (f"evidence_of/{self.plan}",)
 
 
 class Certificate(Record):
@@ -418,7 +445,7 @@ class Certificate(Record):
     receivable: ReceivableId | None = None
     evidence: EvidenceId | None = None
     dispute: DisputeId | None = None
-    cause: Code = "release"  # release, retention, ruling, settlement, default_split
+    cause: Code = "release"  # release, retention, ruling, settlement, default_split, long_stop
     triggered_by: MemberId | None = None
 
     def labels(self) -> tuple[str, ...]:
@@ -516,3 +543,6 @@ class Refund(Record):
 
     def live_for(self) -> tuple[str, ...]:
         return (self.payer, self.payee) if self.state is RefundState.REQUESTED else ()
+
+    def labels(self) -> tuple[str, ...]:
+        return (f"refund_of/{self.plan}",)

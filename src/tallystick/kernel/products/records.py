@@ -1,10 +1,11 @@
 """The row of a product: both sides' contracts, what differs between them, the product's own terms, three contracts.
 
 applied -> checked -> under_review -> authorisation_requested -> authorised -> contracts -> open; open <-> suspended;
-open -> closed. It ends before opening as refused, declined or expired. Source: DOMAIN section 3, "Product".
+open -> closed. It ends before opening as refused, declined, withdrawn or expired. Source: DOMAIN section 3, "Product".
 """
 
 import datetime
+import hashlib
 from enum import Enum
 from typing import Annotated, TypeAlias
 
@@ -49,10 +50,17 @@ class ProductState(Enum):
     CLOSED = "closed"
     REFUSED = "refused"
     DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
 
-ENDED_STATES = (ProductState.CLOSED, ProductState.REFUSED, ProductState.DECLINED, ProductState.EXPIRED)
+ENDED_STATES = (
+    ProductState.CLOSED,
+    ProductState.REFUSED,
+    ProductState.DECLINED,
+    ProductState.WITHDRAWN,
+    ProductState.EXPIRED,
+)
 
 
 class Business(Enum):
@@ -205,8 +213,9 @@ Copies: TypeAlias = Annotated[tuple[ContractCopy, ...], Meta(max_length=MAX_VERS
 class Product(Record):
     """A payout product between one payer and one payee, opened by one platform.
 
-    `deadline` is that of the present waiting state. `committed` is what the plans confirmed under it may still release
-    or have released (at most `terms.cap`), `live_plans` how many of them have not ended.
+    `deadline` is that of the present waiting state; once open, the end of the long-stop day, after which it closes by
+    itself. `committed` is what the plans confirmed under it may still release or have released (at most `terms.cap`),
+    `live_plans` how many of them have not ended.
     """
 
     table = "product"
@@ -227,6 +236,7 @@ class Product(Record):
     opened: Position | None = None
     suspended_until: Instant | None = None
     suspension_reason: Code | None = None
+    closure_notice: Anchor | None = None
     ended: Position | None = None
     committed: Units = ZERO
     live_plans: Count = 0
@@ -248,9 +258,26 @@ class Product(Record):
         return self.payee_copies[-1].terms.title
 
     def due(self) -> tuple[tuple[Queue, Instant], ...]:
-        if self.state is ProductState.SUSPENDED and self.suspended_until is not None:
-            return ((Queue.UNLOCK, self.suspended_until.plus(1)),)
-        return () if self.deadline is None else ((Queue.EXPIRE, self.deadline.plus(1)),)
+        closing = () if self.deadline is None else ((Queue.EXPIRE, self.deadline.plus(1)),)
+        if self.suspended_until is None:
+            return closing
+        return (*closing, (Queue.UNLOCK, self.suspended_until.plus(1)))
 
     def live_for(self) -> tuple[str, ...]:
         return () if self.state in ENDED_STATES else (*self.parties, self.terms.custodian, self.terms.arbitrator)
+
+    def labels(self) -> tuple[str, ...]:
+        """What is live is found by its business contract, which must not back two products at once.
+
+        One for wages is found by its special account too, which is not closed before it.
+        """
+        if self.state in ENDED_STATES:
+            return ()
+        contract = contract_label(self.payer, self.payee, self.payee_copies[-1].terms.number)
+        wages = self.terms.wages
+        return (contract,) if wages is None else (contract, f"special_account/{wages.special_account}")
+
+
+def contract_label(payer: str, payee: str, number: str) -> str:
+    """The index label of the business contract `number` between two members."""
+    return f"contract/{payer}/{payee}/{hashlib.sha256(number.encode()).hexdigest()}"

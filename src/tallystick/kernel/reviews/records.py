@@ -110,3 +110,9 @@ class Review(Record):
 
     def live_for(self) -> tuple[str, ...]:
         return self.parties if self.state is ReviewState.REQUESTED else ()
+
+    def labels(self) -> tuple[str, ...]:
+        """What waits for the holders of a role is found by it."""
+        if self.state is not ReviewState.REQUESTED:
+            return ()
+        return tuple(f"review_by/{panel.role.value}" for panel in self.panels)

@@ -1,0 +1,54 @@
+"""What a passed deadline brings about, state by state (due work)."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from tallystick.kernel.core.events import Event
+from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.step import Step
+from tallystick.kernel.products.lifecycle import end_product
+from tallystick.kernel.products.records import Product, ProductState
+from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.instants import DAY_MS
+
+
+def expire_product(step: Step, record: Record) -> Iterator[Event]:
+    """Carry out the outcome that the present state's window ends with."""
+    product = step.get(Product, record.id)
+    match product.state:
+        case ProductState.APPLIED:
+            yield from end_product(step, product, ProductState.EXPIRED, "no_counter_contract")
+        case ProductState.DIFFERS:
+            yield from end_product(step, product, ProductState.EXPIRED, "not_corrected")
+        case ProductState.AUTHORISATION_REQUESTED:
+            yield from end_product(step, product, ProductState.EXPIRED, "not_authorised")
+        case ProductState.AUTHORISED:
+            yield from end_product(step, product, ProductState.EXPIRED, "not_drafted")
+        case ProductState.CONTRACTS:
+            yield from end_product(step, product, ProductState.EXPIRED, "not_signed")
+        case ProductState.OPEN | ProductState.SUSPENDED:
+            yield from _after_long_stop(step, product)
+        case (
+            ProductState.UNDER_REVIEW
+            | ProductState.CLOSED
+            | ProductState.REFUSED
+            | ProductState.DECLINED
+            | ProductState.WITHDRAWN
+            | ProductState.EXPIRED
+        ):
+            raise InvariantViolation(f"{product.id} is {product.state.value} and has no deadline")
+        case _:
+            assert_never(product.state)
+
+
+def _after_long_stop(step: Step, product: Product) -> Iterator[Event]:
+    """No plan runs past the long stop: the product closes, once the due work has ended the last of them.
+
+    Without this, one side could keep all whom the product names from leaving the chain by not signing its close.
+    """
+    if product.live_plans:
+        step.put(replace(product, deadline=step.now.plus(DAY_MS)))
+    else:
+        yield from end_product(step, product, ProductState.CLOSED, "long_stop")
