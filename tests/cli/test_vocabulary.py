@@ -4,6 +4,8 @@ from tallystick.cli.main import COMMANDS, MIXED, make_app
 from tallystick.cli.operations import RESERVED, help_of
 from tallystick.cli.vocabulary import CONCEPTS, concept_of, fields_of
 from tallystick.kernel.operations import OPERATIONS
+from tallystick.kernel.plans.disputes import OpenDispute
+from tallystick.kernel.plans.proposing import ProposePlan
 
 OWN = frozenset(
     {"--as", "--with", "--id", "--not-after", "--dry-run", "--sign-only", "--sign-with", "--home", "--json"}
@@ -30,11 +32,24 @@ def test_every_concept_is_said_in_words() -> None:
     assert {concept_of(operation)[0] for operation in OPERATIONS} <= CONCEPTS.keys()
 
 
+FROM_FILES = {("wage", "lines"), ("wage", "line-result"), ("wage", "line-correct")}
+"""Operations whose lines come from a file: a command of this machine stands in their place."""
+
+
 def test_commands_of_this_machine_hide_no_operation() -> None:
-    names = {concept_of(operation) for operation in OPERATIONS}
-    for concept, verbs in MIXED.items():
-        assert not {(concept, verb) for verb in verbs} & names
+    names = {tuple(word.replace("_", "-") for word in concept_of(operation)) for operation in OPERATIONS}
+    hidden = {(concept, verb) for concept, verbs in MIXED.items() for verb in verbs} & names
+    assert hidden == FROM_FILES
     assert not COMMANDS.keys() & {concept for concept, _ in names}
+
+
+def test_nested_values_are_described() -> None:
+    propose = {field.name: field for field in fields_of(ProposePlan)}
+    assert propose["tranches"].metavar == "@FILE"
+    assert "fund_amount=" in propose["tranches"].help
+    assert propose["total"].metavar == "AMOUNT"
+    opened = {field.name: field for field in fields_of(OpenDispute)}
+    assert (opened["plan"].about, opened["units"].option) == (True, "--amount")
 
 
 def test_help_says_something_and_leaves_sources_to_the_reference() -> None:

@@ -69,9 +69,17 @@ def _parts(at: Desk, value: msgspec.Struct, currency: str) -> Iterator[tuple[str
             yield name.replace("_", " "), text_of(at, one, own)
 
 
+def currency_of(at: Desk, record: Record) -> str:
+    """The currency of a record's amounts, be it its terms' or its plan's; "" where it has none."""
+    own = getattr(record, "currency", None) or getattr(getattr(record, "terms", None), "currency", None)
+    if own is None and isinstance(plan := getattr(record, "plan", None), str):
+        own = getattr(at.session.state.find(f"plan/{plan}"), "currency", None)
+    return str(own or "")
+
+
 def fields_card(at: Desk, record: Record, *, leave_out: frozenset[str] = frozenset()) -> "RenderableType":
     """The fields of a record that hold something; lists of structures are left to `children`."""
-    currency = str(getattr(record, "currency", "") or "")
+    currency = currency_of(at, record)
     rows: list[tuple[str, RenderableType]] = [("id", record.id)]
     for name in record.__struct_fields__:
         value = getattr(record, name)
@@ -113,7 +121,7 @@ def _is_list_of_structs(value: Any) -> bool:
 
 def children(at: Desk, record: Record, *, leave_out: frozenset[str] = frozenset()) -> "Iterator[RenderableType]":
     """A table for each list of structures inside a record."""
-    currency = str(getattr(record, "currency", "") or "")
+    currency = currency_of(at, record)
     for name in record.__struct_fields__:
         value = getattr(record, name)
         if name not in leave_out and _is_list_of_structs(value):

@@ -18,6 +18,7 @@ from tallystick.node.home import Home, find_home, read_secret_line
 
 if TYPE_CHECKING:
     from tallystick.kernel.calendar.records import BusinessZone
+    from tallystick.kernel.core.fields import Position
     from tallystick.node.key_store import Passphrases
     from tallystick.node.session import PlacedEvent, Session
     from tallystick.wire.instants import Instant
@@ -127,11 +128,26 @@ class Desk:
 
     def business_time(self, placed: "PlacedEvent") -> str:
         """When an event happened: its header's time, moved by the sandbox's clock as it stood then."""
+        return self.block_time(placed.cursor.height, placed.time)
+
+    def block_time(self, at_height: int, header_time: "Instant") -> str:
+        """The business time of a block with this header."""
         offset = 0
         for height, after in self._advances:
-            if height < placed.cursor.height:
+            if height < at_height:
                 offset = after
-        return self.time(placed.time.plus(offset))
+        return self.time(header_time.plus(offset))
+
+    def time_of(self, position: "Position") -> str:
+        """When a place in the ledger's order was, on the business zone's clocks."""
+        from tallystick.node.session import Cursor
+
+        if position.height == 0:
+            return "genesis"
+        placed = self.session.engine.events(Cursor(position.height, 0), 1)
+        if not placed or placed[0].cursor.height != position.height:
+            return f"block {position.height}"
+        return self.business_time(placed[0])
 
     def time(self, instant: "Instant | None", *, seconds: bool = False) -> str:
         """An instant in the business zone, or a dash."""

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tallystick.cli.cards import currency_of
 from tallystick.cli.context import Desk
-from tallystick.cli.vocabulary import AMOUNT_NAMES, Field, concept_of
+from tallystick.cli.restating import is_restated
+from tallystick.cli.vocabulary import Field, concept_of, shown_name
 from tallystick.kernel.core.operation import Operation
 
 if TYPE_CHECKING:
+    from tallystick.cli.values import Defaults, Surroundings
     from tallystick.kernel.core.record import Record
     from tallystick.wire.amounts import Units
 
@@ -26,24 +29,32 @@ RESTATED = frozenset(
 """Operations whose amount is the whole amount of the record that they are about."""
 
 SETTLE = "financing.settle"
+WITH_CURRENCY = frozenset(
+    {
+        "receivable", "transfer", "financing", "account", "deposit", "product", "plan", "evidence", "dispute", "refund",
+    }
+)  # fmt: skip
+"""Records whose currency an operation's amounts are in, by the field that names one."""
 
 
 def may_be_filled(operation: type[Operation], name: str) -> bool:
     """Whether a field of `operation` may be left out because the ledger states it."""
     fields = operation.__struct_fields__
     restated = operation.__struct_config__.tag in RESTATED and name in ("face", "units")
-    from_record = name == "currency" and bool({"receivable", "transfer", "financing", "account", "deposit"} & {*fields})
+    from_record = name == "currency" and bool(WITH_CURRENCY & {*fields})
     one_acts = name in ("debtor", "creditor") and {"debtor", "creditor"} <= {*fields}
     computed = operation.__struct_config__.tag == SETTLE and name == "net"
-    return restated or from_record or one_acts or computed or (name == "parcel" and "receivable" in fields)
+    of_parcel = name == "parcel" and "receivable" in fields
+    return restated or from_record or one_acts or computed or of_parcel or is_restated(operation, name)
 
 
 @dataclass(slots=True)
 class Filled:
-    """The currency that amounts are in, and fields as plain JSON."""
+    """The currency that amounts are in, fields as plain JSON, and the records that the typed ones name."""
 
     currency: str = ""
     plain: dict[str, Any] = field(default_factory=dict)
+    records: "dict[str, Record]" = field(default_factory=dict)
 
 
 def fill_in(
@@ -55,14 +66,14 @@ def fill_in(
     record_id: Callable[[str], str],
 ) -> Filled:
     """What the ledger says about the fields that were not typed."""
-    filled = Filled()
     names = {option.name: option for option in options}
     records = _named_records(at, names, typed, record_id)
+    filled = Filled(records=records)
     currency = str(typed.get("currency", "")).upper()
     if currency:
         typed["currency"] = currency
     for record in records.values():
-        currency = currency or str(getattr(record, "currency", "") or "")
+        currency = currency or currency_of(at, record)
     filled.currency = currency
     if "currency" in names and "currency" not in typed and currency:
         filled.plain["currency"] = currency
@@ -104,7 +115,7 @@ def _restate(at: Desk, about: "Record", names: dict[str, Field], typed: dict[str
     if amount is None or wanted is None:
         return
     filled.plain[wanted] = str(amount)
-    at.output.note(f"{AMOUNT_NAMES.get(wanted, wanted)}: {at.money(amount, filled.currency)}, as {about.id} states it")
+    at.output.note(f"{shown_name(wanted)}: {at.money(amount, filled.currency)}, as {about.id} states it")
 
 
 def _net_today(at: Desk, about: "Record", filled: Filled) -> None:
@@ -149,3 +160,45 @@ def _only_parcel(at: Desk, record: "Record", actor: str, filled: Filled) -> None
         interval = own[0].interval
         filled.plain["parcel"] = codec.plain(interval)
         at.output.note(f"parcel: {interval.first}..{interval.last}, the only one that {at.name(actor)} holds")
+
+
+def nested_defaults(
+    at: Desk,
+    operation: type[Operation],
+    records: "dict[str, Record]",
+    typed: dict[str, Any],
+    actor: str,
+    words: "Surroundings",
+) -> "Defaults":
+    """What a product's contract and terms need not say: the parties, the currency, the account of refunds."""
+    from tallystick.kernel.products.records import Product
+
+    tag = operation.__struct_config__.tag
+    product = records.get("product")
+    if tag == "product.apply" and isinstance(typed.get("payer"), str):
+        payer = words.member_id(typed["payer"])
+        contract = {"payer": payer, "payee": actor}
+        return {
+            "--contract": lambda _: contract,
+            "--terms": lambda given: _refund_account(at, payer, given, words),
+        }
+    if tag in ("product.counter_contract", "product.correct") and isinstance(product, Product):
+        parties = {"payer": product.payer, "payee": product.payee, "currency": product.terms.currency}
+        return {"--contract": lambda _: parties}
+    return {}
+
+
+def _refund_account(at: Desk, payer: str, given: dict[str, Any], words: "Surroundings") -> dict[str, Any]:
+    """The payer's account with the custodian that the terms name; of wages the project's special account."""
+    from tallystick.kernel.accounts.book import open_account
+
+    custodian, currency, wages = given.get("custodian"), given.get("currency"), given.get("wages")
+    if isinstance(wages, dict) and "refund_account" not in given and "special_account" in wages:
+        return {"refund_account": wages["special_account"]}
+    if "refund_account" in given or not isinstance(custodian, str) or not isinstance(currency, str):
+        return {}
+    account = open_account(at.session.reading_step(), payer, currency, words.member_id(custodian))
+    if account is None:
+        return {}
+    at.output.note(f"refund account: {account.id}, of {at.name(payer)}")
+    return {"refund_account": account.id}

@@ -57,8 +57,8 @@ def invoices(
         read_fingerprint_key,
         read_mapping,
         read_rows,
-        write_rejects,
     )
+    from tallystick.node.tables import write_rejects
 
     with desk(common) as at:
         given = structured(mapping, "--mapping") if mapping is not None else _same_names(file, tuple(FIELDS))
@@ -111,7 +111,8 @@ def _tell(output: Output, done: "Summary", rejects: Path) -> None:
 
 def _same_names(file: Path, fields: tuple[str, ...]) -> dict[str, object]:
     """Columns that have the fields' own names."""
-    from tallystick.node.importing import delimiter_of, read_rows
+    from tallystick.node.importing import read_rows
+    from tallystick.node.tables import delimiter_of
 
     try:
         first = file.open(encoding="utf-8-sig").readline()

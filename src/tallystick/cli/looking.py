@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from tallystick.kernel.core.record import Record
     from tallystick.kernel.membership.records import Member
+    from tallystick.wire.amounts import Units
 
 USUAL_LIMIT = 50
 WIDE = 100
 PARTY_FIELDS = (
     "debtor", "creditor", "requester", "sender", "receiver", "client", "owner", "custodian", "member", "holder",
-    "claimant", "liable", "funder", "sponsor", "remitter", "payer",
+    "claimant", "liable", "funder", "sponsor", "remitter", "payer", "payee", "platform", "arbitrator",
 )  # fmt: skip
 
 
@@ -35,7 +36,8 @@ def show(
     """Show a record with what belongs to it.
 
     A receivable comes with its parcels over the face, its transfers, reviews, financings and redemptions; a member with
-    its roles, permissions and keys; a financing with its quotes.
+    its roles, permissions and keys; a financing with its quotes; a product with both copies of its contract; a plan
+    with its timeline (also `tally plan show`); a release certificate with the conditions that were met.
     """
     from tallystick.kernel.core import codec
     from tallystick.kernel.receivables.records import Receivable
@@ -56,15 +58,26 @@ def show(
 def card(at: Desk, record: "Record") -> "Iterator[RenderableType]":
     """What people see of a record."""
     from tallystick.cli.cards import children, fields_card
+    from tallystick.cli.certificate_card import certificate_card
     from tallystick.cli.market import financing_card
+    from tallystick.cli.plan_card import plan_card
+    from tallystick.cli.product_card import product_card
     from tallystick.cli.receivable_card import receivable_card
     from tallystick.kernel.financing.records import Financing
     from tallystick.kernel.membership.records import Member
+    from tallystick.kernel.plans.records import Certificate, Plan
+    from tallystick.kernel.products.records import Product
     from tallystick.kernel.receivables.records import Receivable
 
     match record:
         case Receivable():
             yield from receivable_card(at, record)
+        case Product():
+            yield from product_card(at, record)
+        case Plan():
+            yield from plan_card(at, record)
+        case Certificate():
+            yield from certificate_card(at, record)
         case Financing():
             yield from financing_card(at, record)
         case Member():
@@ -198,6 +211,12 @@ def _state_of(row: "Record") -> str:
 
 COLUMNS = {
     "account": ("owner", "custodian", "currency"),
+    "certificate": ("plan", "tranche", "cause"),
+    "dispute": ("plan", "tranche", "cause"),
+    "evidence": ("plan", "tranche", "round"),
+    "plan": ("payer", "payee"),
+    "product": ("payer", "payee"),
+    "refund": ("plan", "tranche", "reason"),
     "financing": ("client", "funder"),
     "member": ("legal_name", "size_class"),
     "receivable": ("debtor", "creditor"),
@@ -211,8 +230,7 @@ COLUMNS = {
 def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
     from rich.text import Text
 
-    from tallystick.cli.cards import text_of
-    from tallystick.cli.filling import whole_amount
+    from tallystick.cli.cards import currency_of, text_of
 
     first = found[0]
     names = (
@@ -220,25 +238,48 @@ def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
         or [name for name in first.__struct_fields__ if name not in ("id", "state", "units")][:3]
     )
     dates = [name for name in ("due_on", "deadline", "closes_at") if hasattr(first, name)][:1]
-    has_amount = whole_amount(first) is not None or hasattr(first, "units")
+    has_amount = any(_amount_of(at, row) is not None for row in found)
     labels = [name.replace("_", " ") for name in (*names, *dates)]
     is_narrow = at.output.console.width < WIDE and len(names) > 1
     columns = ["id", *labels, *(["amount"] if has_amount else []), *(["state"] if _state_of(first) else [])]
     if is_narrow:
         columns = ["id", ", ".join(labels[: len(names)]), *columns[1 + len(names) :]]
-    rows = table(*columns, right=("amount",), keep=("id", "due on", "deadline", "closes at", "state", "subject"))
+    ids = columns[1] if names[0] == "plan" else "subject"
+    rows = table(*columns, right=("amount",), keep=("id", "due on", "deadline", "closes at", "state", ids))
     for row in found:
-        named = [text_of(at, getattr(row, name), str(getattr(row, "currency", ""))) for name in names]
+        currency = currency_of(at, row)
+        named = [text_of(at, getattr(row, name), currency) for name in names]
         cells = [row.id, *(["\n".join(named)] if is_narrow else named)]
         cells += [_day(at, getattr(row, name)) for name in dates]
         if has_amount:
-            amount = whole_amount(row)
-            units = amount if amount is not None else getattr(row, "units", 0)
-            cells.append(at.money(units, str(getattr(row, "currency", ""))))
+            amount = _amount_of(at, row)
+            cells.append("-" if amount is None else at.money(amount, currency))
         if _state_of(first):
             cells.append(_state_of(row))
         rows.add_row(*(Text(cell) for cell in cells))
     return rows
+
+
+def _amount_of(at: Desk, row: "Record") -> "Units | None":
+    """The amount that a listing shows for a record."""
+    from tallystick.cli.filling import whole_amount
+    from tallystick.kernel.plans.proposing import total_of
+    from tallystick.kernel.plans.records import Certificate, Evidence, Plan, PlanVersion
+    from tallystick.kernel.products.records import Product
+
+    match row:
+        case Product():
+            return row.terms.cap
+        case Plan():
+            version = at.session.state.find(f"plan_version/{row.id}/{row.version}")
+            return total_of(version.tranches if isinstance(version, PlanVersion) else row.draft)
+        case Certificate():
+            return row.released
+        case Evidence():
+            return row.claimed
+        case _:
+            whole = whole_amount(row)
+            return getattr(row, "units", None) if whole is None else whole
 
 
 def _day(at: Desk, value: Any) -> str:

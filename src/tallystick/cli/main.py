@@ -1,7 +1,7 @@
 """The command `tally`: its table of contents, and how whatever goes wrong becomes an exit code."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -9,7 +9,7 @@ from tallystick.cli.context import Stop
 from tallystick.cli.output import Exit, Output
 from tallystick.wire.errors import DecodeError, InvariantViolation
 
-HELP = """Tallystick (合符): receivables on a ledger that a consortium keeps together.
+HELP = """Tallystick (合符): receivables and release plans on a ledger that a consortium keeps together.
 
 Begin with `tally chain init`. Every operation is `tally CONCEPT VERB`, as in `tally receivable request`; each has
 `--help`.
@@ -30,12 +30,15 @@ COMMANDS = {
     "members": ("looking:members", LOOKING, "List the organisations with their roles."),
     "events": ("following:events", LOOKING, "What happened, in order; --follow waits for more."),
     "notices": ("following:notices", LOOKING, "What an organisation was told."),
+    "waiting": ("waiting:waiting", LOOKING, "What waits for an organisation, until when, and the command (待办)."),
     "accounts": ("money:accounts", LOOKING, "An organisation's accounts and what stands in them (资源账户)."),
     "statement": ("money:statement", LOOKING, "What moved on an account, with running balances (对账单)."),
     "board": ("market:board", LOOKING, "Published financings, quotes ranked by all-in cost (公示)."),
     "result": ("transactions:result", LOOKING, "What became of a transaction."),
     "check": ("checking:check", LOOKING, "Check the whole ledger: what must never happen has not happened."),
     "fsck": ("fsck:fsck", LOOKING, "Replay the whole ledger from its genesis; names the first thing that fails."),
+    "prove-document": ("evidence:prove_document", LOOKING, "Find what anchors a file and write its evidence bundle."),
+    "verify": ("evidence:verify", LOOKING, "Check an evidence bundle offline, against a genesis."),
     "import": ("importing:app", WORKING, "Bring a file of invoices in as receivables."),
     "op": ("transactions:op", WORKING, "Run operations as they stand in a file."),
     "tx": ("transactions:app", WORKING, "Transaction files: look, add signatures, hand in."),
@@ -55,6 +58,34 @@ MIXED = {
     "financing": {
         "seal": ("market:seal", "Make a sealed quote: hand in its commitment, keep its terms here."),
         "reveal-sealed": ("market:reveal_sealed", "Reveal a quote that was sealed on this machine."),
+        "contract": ("contracts:financing_contract", "Draw up the contract of an awarded financing as PDF."),
+    },
+    "product": {
+        "show": ("product_card:show", "Show a product: terms, both copies of the contract, contracts, plans."),
+        "contracts": ("contracts:product_contracts", "Draw up the three contracts as PDF; --hand-in registers them."),
+        "check-contracts": ("contracts:check_contracts", "Before you sign: are the drafts as the ledger says?"),
+    },
+    "plan": {
+        "show": ("plan_card:show", "Show a plan along time: locked, met, released, disputed."),
+        "file": ("plan_files:write", "Write a plan's tranches as a file, to propose or amend from."),
+    },
+    "wage": {
+        "lines": ("wages:lines", "Upload the lines of a wage tranche from a payroll file."),
+        "line-result": ("wages:line_result", "Report the bank's results on lines, from its file."),
+        "line-correct": ("wages:line_correct", "Correct returned lines and send them again, from a file."),
+        "show": ("wages:show", "Show a wage sheet: counts by state, lines in trouble."),
+        "share": ("wages:share", "Write lines with their salts, for the custodian."),
+        "check": ("wages:check", "Are shared lines those on the ledger?"),
+    },
+    "certificate": {"show": ("certificate_card:show", "Show a release certificate, with every condition met.")},
+    "document": {
+        "find": ("documents:find", "What anchored a file, or that nothing did."),
+        "store": ("documents:store", "Keep a copy of a file and make its anchor."),
+        "get": ("documents:get", "Write a kept document to a file."),
+        "list": ("documents:list_documents", "List the documents and salts kept here."),
+        "share": ("documents:share", "Write a document with its salt, for somebody to check."),
+        "take": ("documents:take", "Keep a document and salt that somebody shared."),
+        "forget": ("documents:forget", "Delete the copy kept here; its salt stays."),
     },
 }
 """Commands that work on this machine's side, listed with the operations of their concept."""
@@ -62,6 +93,9 @@ MIXED = {
 BEFORE_COMMAND = ("--home", "--json", "--passphrase-file")
 
 ROOM = "tallystick.cli."
+
+EVIDENCE = "evidence"
+"""Both a concept of the ledger, what is shown for a release, and what proves a record to a stranger."""
 
 
 def make_app(first: str = "") -> App:
@@ -92,13 +126,28 @@ def _add_concepts(app: App) -> None:
         if name not in groups:
             groups[name] = App(name=name, help=help_line, group=CONCEPTS)
             app.command(groups[name])
+            if name == EVIDENCE:
+                groups[name].default(_evidence())
             for verb, (target, line) in MIXED.get(name, {}).items():
                 groups[name].command(ROOM + target, name=verb, help=line)
         return groups[name]
 
     for name in MIXED:
         group(name, SAID[name])
-    add_commands(group, OPERATIONS)
+    add_commands(group, (one for one in OPERATIONS if not _has_own_command(str(one.__struct_config__.tag))))
+
+
+def _has_own_command(operation: str) -> bool:
+    """Whether a command of `MIXED` stands for an operation, as where its lines come from a file."""
+    concept, _, verb = operation.partition(".")
+    return verb.replace("_", "-") in MIXED.get(concept.replace("_", "-"), {})
+
+
+def _evidence() -> Callable[..., None]:
+    """`tally evidence ID`, beside the operations on a plan's evidence."""
+    from tallystick.cli.evidence import evidence
+
+    return evidence
 
 
 def _version() -> str:

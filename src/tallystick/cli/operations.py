@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 
 from tallystick.cli import values
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
-from tallystick.cli.filling import fill_in, may_be_filled
+from tallystick.cli.filling import fill_in, may_be_filled, nested_defaults
+from tallystick.cli.restating import Asked, restate
 from tallystick.cli.submitting import Signing, submit_operations
 from tallystick.cli.vocabulary import CONCEPTS, Field, concept_of, fields_of
 from tallystick.cli.who import Who
@@ -173,13 +174,26 @@ def build(operation: type[Operation], options: list[Field], given: dict[str, Any
     words = Words(at)
     typed = {field.name: given[field.name] for field in options if given.get(field.name) not in (None, [])}
     filled = fill_in(at, operation, options, typed, actor, words.record_id)
-    reader = values.Reader(words, filled.currency)
+    reader = values.Reader(words, filled.currency, nested_defaults(at, operation, filled.records, typed, actor, words))
     value: dict[str, Any] = {"op": operation.__struct_config__.tag, **filled.plain}
     for field in options:
         if field.name in typed:
             value[field.name] = reader.read(field.kind, typed[field.name], field.option)
+    restate(Asked(at, actor, filled.records, value), operation, filled.currency)
+    if _has_no_amount(options, value) and "currency" not in typed:
+        value.pop("currency", None)
     missing = [field.option for field in options if field.required and field.name not in value]
     if missing:
         raise DecodeError(f"{', '.join(missing)} must be given")
-    built: Operation = values.decoded(operation, value, {field.name: field.option for field in options})
+    places = {field.name: values.whence(typed.get(field.name)) or field.option for field in options}
+    files = {
+        name: values.whence(given[0]) for name, given in typed.items() if isinstance(given, list) and len(given) == 1
+    }
+    built: Operation = values.decoded(operation, value, places, files)
     return built
+
+
+def _has_no_amount(options: list[Field], value: dict[str, Any]) -> bool:
+    """Whether the currency may be left out and no amount is stated that it could be of."""
+    may_be_left_out = any(field.name == "currency" and not field.required for field in options)
+    return may_be_left_out and not any(field.metavar == "AMOUNT" and field.name in value for field in options)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tallystick.cli.cards import HASH_SHOWN
 from tallystick.cli.context import Desk
 from tallystick.kernel.accounts.records import Account
 from tallystick.wire.errors import DecodeError
@@ -20,6 +21,7 @@ _AMOUNT = re.compile(r"\{(\w+)\} \{currency\}")
 _FIELD = re.compile(r"\{(\w+)\}")
 _LEDGER_ACCOUNT = re.compile(r"(available/acc|(bank|claim|earmark|hold|suspense|escrow|transit|fees)/mbr)_", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INSTANT = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z", re.ASCII)
 
 
@@ -55,6 +57,8 @@ def readable(at: Desk, value: "Fact") -> str:
             return text
     if _LEDGER_ACCOUNT.match(text):
         return ledger_account_name(at, text)
+    if _HASH.fullmatch(text):
+        return f"{text[:HASH_SHOWN]}..."
     return " or ".join(at.name(part) for part in text.split(" or "))
 
 

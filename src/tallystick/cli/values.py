@@ -2,13 +2,15 @@
 
 A value is turned into the plain JSON that the operation's canonical bytes hold, field by field along its type, and then
 read by the kernel's own strict decoder. Amounts are decimals of their currency ("1234.50"), members go by name, files
-become anchors; nested values come as `key=value,...`, as JSON, or from a JSON or TOML file (`@FILE`).
+become anchors; nested values come as `key=value,...`, as JSON, or from a JSON or TOML file (`@FILE`). A fault names
+the option or the file, then the way to the field: `plan.toml, tranche 2, fund_amount`.
 """
 
 import datetime
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +18,12 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import inspect
 
+from tallystick.cli.vocabulary import shown_name
 from tallystick.kernel.core.fields import Anchor, Interval
+from tallystick.kernel.plans.conditions import AllOf
+from tallystick.kernel.plans.records import Material, Retention
 from tallystick.node.amounts import typed_units
+from tallystick.node.condition_text import parse as parse_condition
 from tallystick.wire.amounts import RATE_SCALE, Rate, Units
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS, Instant
@@ -28,6 +34,12 @@ _RELATIVE = re.compile(r"\+(?P<count>[0-9]{1,6})(?P<unit>[mhd])", re.ASCII)
 _LOCAL = re.compile(r"(?P<day>[0-9-]{10})(?:[T ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII)
 _RATE = re.compile(r"(?P<whole>[0-9]{1,6})(?:\.(?P<part>[0-9]{1,6}))?%?", re.ASCII)
 _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]+\s*=)", re.ASCII)  # a comma inside a value, as in 1,234.50, stays
+_SHORT_FORMS: "dict[type, re.Pattern[str]]" = {
+    Material: re.compile(r"(?P<kind>[a-z][a-z0-9_.-]{0,63})", re.ASCII),
+    Retention: re.compile(r"(?P<rate>[0-9.]+) ?% until (?P<until_on>\S+)", re.ASCII),
+}
+"""Structures that may be written as one phrase: `delivery_note`, `5 % until 2027-12-01`."""
+
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
@@ -51,12 +63,19 @@ class Surroundings(Protocol):
     def start_of(self, day: datetime.date) -> Instant: ...
 
 
-class Reader:
-    """Reads values along their types. `currency` decides the decimal places of amounts; "" means none is known."""
+Defaults = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
-    def __init__(self, around: Surroundings, currency: str = "") -> None:
+
+class Reader:
+    """Reads values along their types. `currency` decides the decimal places of amounts; "" means none is known.
+
+    `defaults` says, by option, which fields of its structure follow from the rest and need not be typed.
+    """
+
+    def __init__(self, around: Surroundings, currency: str = "", defaults: "Defaults | None" = None) -> None:
         self._around = around
         self._currency = currency
+        self._defaults = defaults or {}
 
     def in_currency(self, currency: str) -> "Reader":
         """The same reader for amounts of another currency."""
@@ -96,7 +115,24 @@ class Reader:
             return None
         if len(others) == 1:
             return self.read(others[0], given, where)
+        kinds = {one.tag: one for one in others if isinstance(one, inspect.StructType) and one.tag is not None}
+        if len(kinds) == len(others):
+            return self._tagged(kinds, given, where)
         return _guessed(given) if isinstance(given, str) else given
+
+    def _tagged(self, kinds: "dict[str | int, inspect.StructType]", given: Any, where: str) -> Any:
+        """One of several structures, told apart by a tag; a condition may be written as a line of text."""
+        first = next(iter(kinds.values()))
+        value = given
+        if isinstance(given, str) and first.cls is AllOf and not given.lstrip().startswith(("{", "@")):
+            value = _spelled(parse_condition, given, where)
+        elif isinstance(given, str):
+            value = structured(given, where)
+        tag = value.get(first.tag_field) if isinstance(value, dict) else None
+        if not isinstance(tag, str) or tag not in kinds:
+            raise DecodeError(f"{first.tag_field} must be one of {', '.join(map(str, kinds))}", where)
+        rest = {name: one for name, one in value.items() if name != first.tag_field}
+        return {first.tag_field: tag, **self._fields(kinds[tag], rest, where)}
 
     def _text(self, kind: inspect.StrType, given: Any, where: str) -> str:
         if not isinstance(given, str):
@@ -116,6 +152,7 @@ class Reader:
         except DecodeError as error:
             if not error.where:
                 error.where = where
+                error.args = (f"{where}: {error.what}",)
             raise
 
     def _custom(self, cls: type, given: Any, where: str) -> str:
@@ -164,39 +201,69 @@ class Reader:
         return Instant(round(moment.timestamp() * 1000))
 
     def _struct(self, kind: inspect.StructType, cls: type, given: Any, where: str) -> Any:
-        if cls is Anchor and isinstance(given, str) and not given.startswith(("{", "@")) and "hash=" not in given:
+        if cls is Anchor and _is_file(given):
             return self._anchored(given, where)
         if cls is Interval:
             return _interval(given, where)
-        value = structured(given, where) if isinstance(given, str) else given
+        if isinstance(given, str):
+            short = _SHORT_FORMS.get(cls)
+            found = None if short is None else short.fullmatch(given.strip())
+            value = structured(given, where) if found is None else found.groupdict()
+        else:
+            value = given
         if not isinstance(value, dict):
             raise DecodeError("key=value,... or JSON is expected", where)
+        if where in self._defaults:
+            value = {**self._defaults[where](value), **value}
+        return self._fields(kind, value, whence(given) or where)
+
+    def _fields(self, kind: inspect.StructType, given: dict[str, Any], where: str) -> dict[str, Any]:
         fields = {field.encode_name: field.type for field in kind.fields}
-        inner = self.in_currency(value["currency"]) if isinstance(value.get("currency"), str) else self
-        for name in value:
-            if name not in fields:
-                raise DecodeError(f"there is no {name[:40]!r}; it has {', '.join(fields)}", where)
-        missing = [field.encode_name for field in kind.fields if field.required and field.encode_name not in value]
-        if missing and cls is not Anchor:
+        value = {}
+        for name, one in given.items():
+            own = name if name in fields else next((each for each in fields if shown_name(each) == name), "")
+            if not own:
+                known = ", ".join(map(shown_name, fields))
+                raise DecodeError(f"there is no {name[:40]!r}; it has {known}", where)
+            if own in value:
+                raise DecodeError(f"{name} is given twice", where)
+            value[own] = one
+        required = [field.encode_name for field in kind.fields if field.required]
+        missing = [shown_name(name) for name in required if name not in value]
+        if missing and kind.cls is not Anchor:
             raise DecodeError(f"{', '.join(missing)} must be given", where)
-        return {name: inner.read(fields[name], one, f"{where}.{name}") for name, one in value.items()}
+        inner = self.in_currency(value["currency"]) if isinstance(value.get("currency"), str) else self
+        return {name: inner.read(fields[name], one, f"{where}, {shown_name(name)}") for name, one in value.items()}
 
     def _anchored(self, given: str, where: str) -> Any:
         """A file as it is, or KIND:FILE; without a kind the option's own name is it."""
         kind, colon, rest = given.partition(":")
         if colon and re.fullmatch(r"[a-z][a-z0-9_.-]{0,63}", kind) and not Path(given).exists():
             return self._around.anchor(Path(rest), kind)
-        named = re.findall(r"[a-z_]+", where.replace("-", "_")) or ["document"]
-        return self._around.anchor(Path(given), named[-1].strip("_"))
+        named = where.rpartition(", ")[2].removeprefix("--").replace("-", "_")
+        return self._around.anchor(Path(given), named or "document")
 
     def _items(self, item: inspect.Type, given: Any, where: str) -> list[Any]:
-        listed: list[Any] = []
+        listed: list[tuple[str, Any]] = []
         for one in given if isinstance(given, list | tuple) else [given]:
-            value = structured(one, where) if isinstance(one, str) and one.startswith(("[", "@")) else one
-            listed.extend(value if isinstance(value, list) else [value])
+            is_outside = isinstance(one, str) and one.startswith(("[", "@"))
+            value = structured(one, where) if is_outside else one
+            listed.extend((whence(one), each) for each in (value if isinstance(value, list) else [value]))
         if _is_word(item):
-            listed = [word for one in listed for word in (one.split(",") if isinstance(one, str) else [one]) if word]
-        return [self.read(item, one, f"{where}[{number}]") for number, one in enumerate(listed)]
+            listed = [
+                (file, word)
+                for file, one in listed
+                for word in (one.split(",") if isinstance(one, str) else [one])
+                if word
+            ]
+        numbers: dict[str, int] = {}
+        read = []
+        for file, one in listed:
+            numbers[file] = numbers.get(file, 0) + 1
+            is_file = isinstance(item, inspect.StructType) and item.cls is Anchor and _is_file(one)
+            # a file in a list is of the kind that the list is called: --papers, not paper 1
+            read.append(self.read(item, one, where if is_file else entry_of(where, numbers[file], file)))
+        return read
 
     def _mapping(self, kind: inspect.DictType, given: Any, where: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -205,7 +272,27 @@ class Reader:
             if not isinstance(value, dict):
                 raise DecodeError("key=value is expected", where)
             merged.update(value)
-        return {name: self.read(kind.value_type, one, f"{where}.{name}") for name, one in merged.items()}
+        return {name: self.read(kind.value_type, one, f"{where}, {name}") for name, one in merged.items()}
+
+
+def whence(given: Any) -> str:
+    """The file that a value was given as, or ""."""
+    return given[1:] if isinstance(given, str) and given.startswith("@") else ""
+
+
+def entry_of(where: str, number: int, file: str = "") -> str:
+    """An entry of a list as people count: `--tranches, tranche 2`, or in a file `plan.toml, tranche 2`."""
+    head, comma, name = where.rpartition(", ")
+    word = (name if comma else where.removeprefix("--").replace("-", "_")) or "entry"
+    one = "part" if word == "of" else re.sub(r"ies$", "y", word) if word.endswith("ies") else word.removesuffix("s")
+    return f"{file or (head if comma else where)}, {one} {number}"
+
+
+def _spelled(parse: Callable[[str], dict[str, Any]], text: str, where: str) -> dict[str, Any]:
+    try:
+        return parse(text)
+    except DecodeError as error:
+        raise DecodeError(error.what, f"{where}, {error.where}") from None
 
 
 def structured(text: str, where: str) -> Any:
@@ -225,7 +312,7 @@ def structured(text: str, where: str) -> Any:
 
 def _from_json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=str)
     except ValueError as error:
         raise DecodeError(f"not JSON: {error}", where) from None
 
@@ -238,11 +325,21 @@ def _from_file(path: Path, where: str) -> Any:
     if path.suffix != ".toml":
         return _from_json(text, f"{where}: {path}")
     try:
-        value = tomllib.loads(text)
+        value = tomllib.loads(text, parse_float=lambda number: number.replace("_", ""))  # digit by digit
     except tomllib.TOMLDecodeError as error:
         raise DecodeError(f"not TOML: {error}", f"{where}: {path}") from None
     option = where.removeprefix("--").replace("-", "_")
-    return value[option] if isinstance(value.get(option), list) else value
+    if not isinstance(value.get(option), list):
+        return value
+    others = [name for name in value if name != option]
+    if others:
+        raise DecodeError(f"there is no {others[0][:40]!r} in this file, only [[{option}]]", f"{where}: {path}")
+    return value[option]
+
+
+def _is_file(given: Any) -> bool:
+    """Whether an anchor is given as a file, and not as JSON or as its own fields."""
+    return isinstance(given, str) and not given.startswith(("{", "@")) and "hash=" not in given
 
 
 def _is_word(kind: inspect.Type) -> bool:
@@ -329,19 +426,35 @@ def _guessed(text: str) -> Any:
     return text
 
 
-def decoded(kind: type, value: dict[str, Any], option: "dict[str, str]") -> Any:
-    """The operation that `value` spells, by the kernel's decoder; its faults name the option."""
+def decoded(kind: type, value: dict[str, Any], option: "dict[str, str]", files: "dict[str, str] | None" = None) -> Any:
+    """The operation that `value` spells, by the kernel's decoder.
+
+    Its faults name the option, or the file where a list came from one.
+    """
     from tallystick.kernel.core import codec
 
     try:
         return codec.decoder(kind).decode(json.dumps(value, ensure_ascii=False))
     except msgspec.DecodeError as error:
         what, _, path = str(error).partition(" - at ")
-        field = re.match(r"`\$\.?([a-z_]*)(.*)`", path)
-        where = (option.get(field[1], field[1]) + field[2]) if field else ""
+        where = _place(path, option, files or {})
         raise DecodeError(_plainly(what, nested=bool(where)), where) from None
     except DecodeError as error:
         raise DecodeError(error.what, error.where) from None
+
+
+def _place(path: str, option: dict[str, str], files: dict[str, str]) -> str:
+    """Msgspec's `$.tranches[1].title` as `plan.toml, tranche 2, title`."""
+    where = file = ""
+    for name, index in re.findall(r"([a-z_]+)|\[([0-9]+)\]", path):
+        if index:
+            where = entry_of(where, int(index) + 1, file)
+            file = ""
+        elif where:
+            where = f"{where}, {shown_name(name)}"
+        else:
+            where, file = option.get(name, name), files.get(name, "")
+    return where
 
 
 def _plainly(what: str, *, nested: bool) -> str:

@@ -10,6 +10,7 @@ from msgspec import inspect
 
 from tallystick.kernel.core.fields import Anchor, Interval
 from tallystick.kernel.core.operation import Operation
+from tallystick.kernel.plans.conditions import AllOf
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import Instant
 
@@ -29,6 +30,14 @@ CONCEPTS = {
     "account": "Accounts: open, freeze, close (资源账户).",
     "deposit": "Deposits: announce, book, assign, return, reverse (存款, 挂账, 退票, 冲正).",
     "funds": "Money between open accounts.",
+    "product": "Products: apply, authorise, three contracts, suspend, close (产品开通).",
+    "plan": "Release plans: propose, check, confirm, fund, amend, cancel; look at them (存放资源计划).",
+    "evidence": "What a release needs: submit, accept, send back (所需材料); with an ID, write its evidence bundle.",
+    "tranche": "Tranches of a plan: release, object in the window (代付).",
+    "certificate": "Release certificates: what was released, and on which conditions.",
+    "refund": "Refunds of money that is not released yet: request, consent, decline.",
+    "dispute": "Disputes about an amount of a tranche: open, settle, rule.",
+    "wage": "Wage tranches: lines of workers, the bank's result for each, corrections (代发).",
     "document": "Documents, anchored by salted hash.",
     "law": "Law packs: dated rules that the governors adopt.",
     "calendar": "Calendars of business days that the governors adopt.",
@@ -42,6 +51,9 @@ CONCEPTS = {
     "clock": "The clock of a sandbox chain.",
 }
 """One line a concept, for `tally --help`. A concept that is not here is shown by its name."""
+
+MOST_TYPED = 12
+"""Fields of a structure that somebody may want to type on one line; longer ones come from a file."""
 
 _ID_PATTERN = re.compile(r"\\A([a-z]{3})_")
 _KINDS = {
@@ -57,9 +69,13 @@ _KINDS = {
     "dep": ("DEPOSIT", "a deposit's id, or its beginning"),
     "rdm": ("REDEMPTION", "a redemption's id, or its beginning"),
     "doc": ("DOCUMENT", "a document's id, or its beginning"),
+    "prd": ("PRODUCT", "a product's id, or its beginning"),
+    "pln": ("PLAN", "a plan's id, or its beginning"),
+    "evd": ("EVIDENCE", "the id of a round of evidence, or its beginning"),
+    "crt": ("CERTIFICATE", "a release certificate's id, or its beginning"),
+    "dsp": ("DISPUTE", "a dispute's id, or its beginning"),
+    "rfd": ("REFUND", "a refund's id, or its beginning"),
 }
-AMOUNT_NAMES = {"units": "amount"}
-"""Fields whose option has another name: the ledger counts minor units, people write amounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +100,14 @@ def concept_of(operation: type[Operation]) -> tuple[str, str]:
     return concept, verb
 
 
+def shown_name(field: str) -> str:
+    """A field's name for people: the ledger counts minor units (`units`, `fund_units`), people write amounts."""
+    return re.sub(r"(?<![a-z])units$", "amount", field)
+
+
 def option_name(field: str) -> str:
     """The option of a field: `--due-on`."""
-    return "--" + AMOUNT_NAMES.get(field, field).replace("_", "-")
+    return "--" + shown_name(field).replace("_", "-")
 
 
 def fields_of(operation: type[Operation]) -> Iterator[Field]:
@@ -168,10 +189,13 @@ def _described(kind: inspect.Type, name: str) -> tuple[str, str]:
         case inspect.StructType(cls=cls) if cls is Interval:
             return "FIRST..LAST", said or "units of the face like 1..500450, as `tally show` names parcels"
         case inspect.StructType(fields=fields):
-            parts = ",".join(
-                f"{field.encode_name}=" if field.required else f"[{field.encode_name}=]" for field in fields
-            )
-            return "KEY=VALUE,...", f"{parts}; or JSON, or @FILE"
+            names = [(shown_name(field.encode_name), field.required) for field in fields]
+            parts = [f"{shown}=" if required else f"[{shown}=]" for shown, required in names]
+            if len(names) > MOST_TYPED:
+                return "@FILE", f"a TOML or JSON file with {', '.join(parts)}"
+            return "KEY=VALUE,...", f"{','.join(parts)}; or JSON, or @FILE"
+        case inspect.UnionType(types=[inspect.StructType(cls=cls), *_]) if cls is AllOf:
+            return "CONDITION", said or "like any(payer, all(date 2026-12-01, documents(delivery_note)))"
         case inspect.StrType():
             return _text_described(bare, name, said)
         case _:

@@ -11,12 +11,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tallystick.documents.store import DocumentStore
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.events import Event
 from tallystick.ledger.engine import Cursor, Engine
 from tallystick.ledger.evidence import BLOCK_START, Place, collect
+from tallystick.node.anchoring import anchors
+from tallystick.node.home import Home
 from tallystick.node.lookup import ID_TABLES
 from tallystick.proof.evidence.bundle import Bundle, Document
+from tallystick.proof.evidence.documents import anchors_in
 from tallystick.wire import envelope
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.keys import to_base64
@@ -55,7 +59,7 @@ def bundle_about(
     Raises `DecodeError` for what is no such record, `NotYet` while the present state is not attested.
     """
     prefix = record_id[:3]
-    if prefix not in STORIES or engine.query(_key(record_id)).record is None:
+    if not can_be_about(record_id) or engine.query(_key(record_id)).record is None:
         raise DecodeError("no record that evidence can be given about", record_id[:40])
     ids, places = _follow(engine, record_id, STORIES[prefix], told)
     steps = _envelopes(engine, places)
@@ -66,6 +70,23 @@ def bundle_about(
     keys |= {f"currency/{code}" for code in _currencies(engine)}
     keys |= {row.key for row in engine.scan("revision")}
     return collect(engine, _key(record_id), hashlib.sha256(genesis_file).digest(), keys, places, documents)
+
+
+def can_be_about(record_id: str) -> bool:
+    """Whether evidence is given about records of this kind."""
+    return record_id[:3] in STORIES
+
+
+def documents_of(home: Home, bundle: Bundle) -> tuple[Document, ...]:
+    """The documents kept on this machine that the bundle's records and steps anchor, with their salts."""
+    steps = ((one.where, one.envelope) for one in bundle.transactions)
+    wanted = anchors_in((*((one.key, one.value) for one in bundle.records), *steps))
+    store = DocumentStore(home.documents)
+    return tuple(
+        Document(bytes.fromhex(known.hash), bytes.fromhex(known.salt), store.get(known.content))
+        for known in anchors(home)
+        if known.hash in wanted and known.content and store.has(known.content)
+    )
 
 
 def _key(record_id: str) -> str:

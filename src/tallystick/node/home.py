@@ -60,6 +60,11 @@ class Home:
         return self.path / "anchors"
 
     @property
+    def documents(self) -> Path:
+        """Copies of anchored and received documents, by content; their owner's alone."""
+        return self.path / "documents"
+
+    @property
     def seals(self) -> Path:
         """What sealed quotes hold until they are revealed."""
         return self.path / "seals"

@@ -6,9 +6,7 @@ twice: what stands on the ledger already is passed over. A row that was refused 
 tried again, for the old one is used up.
 """
 
-import csv
 import datetime
-import io
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +23,7 @@ from tallystick.node.fingerprints import KEY_BYTES, fingerprint
 from tallystick.node.home import Home, read_secret_line, write_private
 from tallystick.node.refusals import amounts_in_words
 from tallystick.node.session import Session
+from tallystick.node.tables import Rejected, Row, read_table
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.ids import record_id
 from tallystick.wire.status import Status
@@ -50,7 +49,6 @@ FIELDS = {
 
 _SHIFTED = re.compile(r"(?P<source>.+?)\s*\+\s*(?P<days>[0-9]{1,4})d", re.ASCII)
 _DATES = ("issue_on", "invoiced_on", "delivered_on", "due_on")
-REJECTS_SUFFIX = ".rejects.csv"
 
 
 class Mapping(NamedTuple):
@@ -59,21 +57,6 @@ class Mapping(NamedTuple):
     column: str = ""
     constant: str = ""
     add_days: int = 0
-
-
-class Row(NamedTuple):
-    """A data row with the line of the file at which it begins, and its cells in the order of the file."""
-
-    line: int
-    cells: dict[str, str]
-    written: tuple[str, ...] = ()
-
-
-class Rejected(NamedTuple):
-    """A row that did not go in, and why."""
-
-    row: Row
-    reason: str
 
 
 @dataclass(slots=True)
@@ -115,44 +98,9 @@ def read_mapping(given: dict[str, object]) -> dict[str, Mapping]:
 def read_rows(path: Path, mapping: dict[str, Mapping]) -> tuple[list[str], list[Row | Rejected]]:
     """The file's columns and its rows; a row of another length comes back rejected.
 
-    Raises `DecodeError` where the file as a whole can't be read: encoding, quoting, a missing column.
+    Raises `DecodeError` where the file as a whole can't be read, or a column is missing.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DecodeError(f"can't be read: {error.strerror}", str(path)) from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise DecodeError("not UTF-8", f"{path}, line {line}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter_of(text))
-    rows: list[Row | Rejected] = []
-    line = 1
-    try:
-        columns = next(reader, [])
-        _check_columns(columns, mapping, path)
-        line = reader.line_num + 1
-        for cells in reader:
-            if cells:
-                row = Row(line, dict(zip(columns, cells, strict=False)), tuple(cells))
-                wrong = f"{len(cells)} cells, {len(columns)} columns are named in the first line"
-                rows.append(row if len(cells) == len(columns) else Rejected(row, wrong))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DecodeError(f"not CSV: {error}", f"{path}, line {line}") from None
-    return columns, rows
-
-
-def delimiter_of(text: str) -> str:
-    """What separates the header's cells: a comma; a semicolon or a tab, as spreadsheets write, where there is none."""
-    header = text.partition("\n")[0]
-    return next((one for one in ",;\t" if one in header), ",")
-
-
-def _check_columns(columns: list[str], mapping: dict[str, Mapping], path: Path) -> None:
-    if not columns:
-        raise DecodeError("the file is empty", str(path))
-    if len(set(columns)) < len(columns):
-        raise DecodeError("two columns have the same name", f"{path}, line 1")
+    columns, rows = read_table(path)
     for name, source in mapping.items():
         if source.column and source.column not in columns:
             raise DecodeError(
@@ -161,6 +109,7 @@ def _check_columns(columns: list[str], mapping: dict[str, Mapping], path: Path) 
     for name in REQUIRED:
         if name not in mapping:
             raise DecodeError(f"the mapping gives no column for {name} ({FIELDS[name]})", "mapping")
+    return columns, rows
 
 
 def own_fingerprint_key(home: Home) -> bytes:
@@ -334,19 +283,3 @@ class InvoiceImport:
 def transaction_id(mark: str, attempt: int) -> str:
     """The id of the transaction that brings an invoice in."""
     return f"invoice.{mark[:40]}" + (f".{attempt}" if attempt else "")
-
-
-def write_rejects(path: Path, columns: list[str], rejected: list[Rejected]) -> Path:
-    """Write the rejects beside the file, with line and reason; an older one goes where nothing was rejected."""
-    target = path.with_name(path.name + REJECTS_SUFFIX)
-    if not rejected:
-        target.unlink(missing_ok=True)
-        return target
-    draft = target.with_name(f".{target.name}.new")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["line", "reason", *columns])
-        for one in rejected:
-            writer.writerow([one.row.line, one.reason, *one.row.written])
-    draft.replace(target)
-    return target

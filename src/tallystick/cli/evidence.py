@@ -1,0 +1,122 @@
+"""`tally evidence`, `tally verify`, `tally prove-document`: one file that a stranger can check offline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from tallystick.cli.context import NO_OPTIONS, Common, Desk, Stop, desk
+from tallystick.cli.output import Exit
+from tallystick.cli.progress import progress
+
+if TYPE_CHECKING:
+    from tallystick.proof.evidence.bundle import Document
+
+OutFile = Annotated[
+    Path | None, Parameter(name=("--out", "-o"), metavar="FILE", help="Where it goes. [ID.evidence.json]")
+]
+
+
+def evidence(
+    record: Annotated[str, Parameter(metavar="ID", help="What it is about; the beginning of the id is enough.")],
+    /,
+    *,
+    out: OutFile = None,
+    with_documents: Annotated[
+        bool, Parameter(help="Put in the documents kept here that are anchored in it, with their salts.")
+    ] = False,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """Write the evidence bundle of a record: its steps, results, signers and present state, with all proofs.
+
+    Whoever has the chain's genesis checks it offline: tally verify FILE --genesis FILE.
+    """
+    with desk(common, reading=True) as at:
+        name = at.session.lookup.record(record).id
+        _write(at, name, out or Path(f"{name}.evidence.json"), with_documents=with_documents)
+
+
+def prove_document(
+    file: Annotated[Path, Parameter(metavar="FILE", help="The document.")],
+    /,
+    *,
+    out: OutFile = None,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """Find what anchors a file and write the evidence bundle of it, with the file and its salt inside."""
+    from tallystick.node.anchoring import fitting, read_document
+    from tallystick.node.evidence import can_be_about
+    from tallystick.node.tracing import trace
+    from tallystick.proof.evidence.bundle import Document
+    from tallystick.wire.errors import DecodeError
+
+    content = read_document(file)
+    with desk(common, reading=True) as at:
+        known = fitting(at.session.home, content)
+        with progress(at.output, "reading the ledger", at.session.engine.health().height) as advance:
+            found = trace(at.session, tuple(one.hash for one in known), advance)
+        for standing in found.standing:
+            name = standing.key.partition("/")[2]
+            if can_be_about(name):
+                salt = next(one.salt for one in known if one.hash == standing.hash)
+                document = Document(bytes.fromhex(standing.hash), bytes.fromhex(salt), content)
+                _write(at, name, out or Path(f"{file.name}.evidence.json"), documents=(document,))
+                return
+    raise DecodeError("no record on the ledger anchors this file by a salt that is kept here", str(file))
+
+
+def _write(
+    at: Desk, name: str, out: Path, *, with_documents: bool = False, documents: "tuple[Document, ...]" = ()
+) -> None:
+    from tallystick.node.evidence import bundle_about, documents_of
+    from tallystick.proof.evidence.bundle import FORMAT
+
+    session = at.session
+    genesis = session.home.genesis.read_bytes()
+    with progress(at.output, "reading the ledger", session.engine.health().height) as advance:
+        bundle = bundle_about(session.engine, genesis, name, documents, advance)
+    if with_documents:
+        kept = documents_of(session.home, bundle)
+        bundle = bundle_about(session.engine, genesis, name, kept)
+    raw = bundle.to_bytes()
+    out.write_bytes(raw)
+    at.output.data(
+        {
+            "file": str(out),
+            "format": FORMAT,
+            "about": bundle.about,
+            "height": bundle.height,
+            "bytes": len(raw),
+            "transactions": len(bundle.transactions),
+            "records": len(bundle.records),
+            "documents": [one.hash.hex() for one in bundle.documents],
+        }
+    )
+    at.output.show(
+        f"{out}: {bundle.about} as of block {bundle.height}, {len(bundle.transactions)} steps, "
+        f"{len(bundle.records)} records, {len(bundle.documents)} documents, {len(raw) / 1000:,.0f} kB"
+    )
+    at.output.note(f"check it with: tally verify {out} --genesis {session.home.genesis}")
+
+
+def verify(
+    file: Annotated[Path, Parameter(metavar="FILE", help="The evidence bundle.")],
+    /,
+    *,
+    genesis: Annotated[Path, Parameter(metavar="FILE", help="The chain's genesis, from a source you trust.")],
+    documents: Annotated[
+        Path | None, Parameter(metavar="DIR", help="Write the bundle's documents into this directory.")
+    ] = None,
+    common: Common = NO_OPTIONS,
+) -> None:
+    """Check an evidence bundle offline: what happened, what stands, and who attests it. No ledger is opened.
+
+    Exit code 1 where something is not proven, 2 where a file can't be read.
+    """
+    from tallystick.verifier.command import main
+
+    words = [str(file), "--genesis", str(genesis), *(["--json"] if common.json else [])]
+    words += [] if documents is None else ["--documents", str(documents)]
+    code = main(words)
+    if code:
+        raise Stop(Exit(code))
