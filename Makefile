@@ -10,7 +10,7 @@ PYTEST := $(RUN) pytest
 # Two workers fit two cores; the engine's tests start processes of their own.
 WORKERS ?= 2
 
-.PHONY: help setup demo test check bench docs format fuzz campaign clean
+.PHONY: help setup demo test check bench verifier docs format fuzz campaign clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -18,7 +18,7 @@ help: ## Show this list
 setup: ## Make .venv (the others do it themselves)
 	@sh tools/bootstrap.sh
 
-demo: setup ## From an empty ledger to the last redemption, on real invoices; leaves var/demo
+demo: setup ## Both businesses on an empty ledger, on real invoices and contracts; leaves var/demo
 	@$(RUN) tools.demo
 
 test: setup ## Run the tests (the long ones are in `make campaign`)
@@ -35,6 +35,9 @@ check: setup ## Lint, types, import contracts, code rules, generated docs
 
 bench: setup ## Measure; prints a table and writes var/bench/ledger.json
 	@$(RUN) tools.bench $(ARGS)
+
+verifier: setup ## Build the stand-alone verifier of evidence bundles, one file: var/verifier/tallystick-verify.pyz
+	@$(RUN) tools.verifier
 
 docs: setup ## Write the generated reference pages
 	$(RUN) tools.reference

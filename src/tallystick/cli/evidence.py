@@ -103,7 +103,12 @@ def verify(
     file: Annotated[Path, Parameter(metavar="FILE", help="The evidence bundle.")],
     /,
     *,
-    genesis: Annotated[Path, Parameter(metavar="FILE", help="The chain's genesis, from a source you trust.")],
+    genesis: Annotated[
+        Path | None, Parameter(metavar="FILE", help="The chain's genesis, from a source you trust.")
+    ] = None,
+    trusted_header: Annotated[
+        Path | None, Parameter(metavar="FILE", help="Or a header with its commit and validators, as JSON.")
+    ] = None,
     documents: Annotated[
         Path | None, Parameter(metavar="DIR", help="Write the bundle's documents into this directory.")
     ] = None,
@@ -111,12 +116,16 @@ def verify(
 ) -> None:
     """Check an evidence bundle offline: what happened, what stands, and who attests it. No ledger is opened.
 
-    Exit code 1 where something is not proven, 2 where a file can't be read.
+    Exit code 1 where something is not proven, 2 where a file can't be read, 3 where what is shown holds but steps of
+    the record are missing.
     """
     from tallystick.verifier.command import main
+    from tallystick.wire.errors import DecodeError
 
-    words = [str(file), "--genesis", str(genesis), *(["--json"] if common.json else [])]
-    words += [] if documents is None else ["--documents", str(documents)]
-    code = main(words)
+    if (genesis is None) is (trusted_header is None):
+        raise DecodeError("give the --genesis that you trust, or a --trusted-header")
+    given = {"--genesis": genesis, "--trusted-header": trusted_header, "--documents": documents}
+    words = [str(file), *(word for name, path in given.items() if path is not None for word in (name, str(path)))]
+    code = main([*words, "--json"] if common.json else words)
     if code:
         raise Stop(Exit(code))

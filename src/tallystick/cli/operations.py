@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from tallystick.cli import values
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
 from tallystick.cli.filling import fill_in, may_be_filled, nested_defaults
-from tallystick.cli.restating import Asked, restate
+from tallystick.cli.restating import Asked, restate, unstated
 from tallystick.cli.submitting import Signing, submit_operations
 from tallystick.cli.vocabulary import CONCEPTS, Field, concept_of, fields_of
 from tallystick.cli.who import Who
@@ -182,9 +182,11 @@ def build(operation: type[Operation], options: list[Field], given: dict[str, Any
     restate(Asked(at, actor, filled.records, value), operation, filled.currency)
     if _has_no_amount(options, value) and "currency" not in typed:
         value.pop("currency", None)
-    missing = [field.option for field in options if field.required and field.name not in value]
+    missing = [field for field in options if field.required and field.name not in value]
     if missing:
-        raise DecodeError(f"{', '.join(missing)} must be given")
+        names = ", ".join(field.option for field in missing)
+        states = unstated(operation, [field.name for field in missing], filled.records)
+        raise DecodeError(f"{names} must be given{states}")
     places = {field.name: values.whence(typed.get(field.name)) or field.option for field in options}
     files = {
         name: values.whence(given[0]) for name, given in typed.items() if isinstance(given, list) and len(given) == 1

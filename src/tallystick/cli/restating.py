@@ -14,6 +14,7 @@ from tallystick.cli.vocabulary import shown_name
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.plans import escrow
+from tallystick.kernel.plans.cancelling import unfunded
 from tallystick.kernel.plans.proposing import terms_hash, total_of
 from tallystick.kernel.plans.records import Dispute, Phase, Plan, PlanVersion, Refund, TrancheState, TrancheTerms
 from tallystick.kernel.plans.rounds import open_round, verified
@@ -94,8 +95,7 @@ def _unfunded(asked: Asked) -> Units | None:
     plan, version, first = asked.plan, asked.version, asked.plain.get("tranche")
     if plan is None or version is None or not isinstance(first, int):
         return None
-    pairs = list(zip(plan.tranches, version.tranches, strict=True))[max(first - 1, 0) :]
-    return Units(sum(tranche.free for tranche, terms in pairs if escrow.missing_in(tranche, terms)))
+    return Units(sum(plan.tranches[number - 1].free for number in unfunded(plan, version, first)))
 
 
 def _leaving(asked: Asked) -> Units | None:
@@ -189,7 +189,13 @@ def _payable(asked: Asked) -> Units | None:
     return sums_of(plan, asked.version, number, step.now).paid
 
 
-Filler = Callable[[Asked], Units | str | None]
+def _version(asked: Asked) -> int | None:
+    """The plan's version that is read, where no round says what is answered; 1 need not be said."""
+    plan = asked.plan
+    return plan.version if plan is not None and plan.version > 1 and _open_round(asked) is None else None
+
+
+Filler = Callable[[Asked], Units | int | str | None]
 
 FILLERS: dict[str, dict[str, Filler]] = {
     "product.authorise": {"cap": _cap},
@@ -203,7 +209,7 @@ FILLERS: dict[str, dict[str, Filler]] = {
     "plan.cancel_unfunded": {"units": _unfunded},
     "plan.cancel": {"units": _leaving, "to_payee": _retained},
     "evidence.submit": {"units": _claim},
-    "evidence.accept": {"units": _fixed, "evidence": _open_round},
+    "evidence.accept": {"units": _fixed, "evidence": _open_round, "version": _version},
     "evidence.send_back": {"evidence": _open_round},
     "tranche.release": {"units": _payable},
     "refund.consent": {"units": _refund},
@@ -230,9 +236,18 @@ def restate(asked: Asked, operation: type[Operation], currency: str) -> None:
         value = fill(asked)
         if value is None:
             continue
-        asked.plain[name] = str(value)
+        asked.plain[name] = value if type(value) is int else str(value)  # amounts are written as text
         words = asked.at.money(value, currency) if isinstance(value, Units) else value
         asked.at.output.note(f"{shown_name(name).replace('_', ' ')}: {words}")
+
+
+def unstated(operation: type[Operation], missing: "list[str]", records: "dict[str, Record]") -> str:
+    """Why nothing could be filled in: the record that would state it stands elsewhere in its life."""
+    if not any(is_restated(operation, name) for name in missing):
+        return ""
+    states = ((record, getattr(record, "state", None)) for record in records.values())
+    said = [f"{record.table} {record.id} is {state.value.replace('_', ' ')}" for record, state in states if state]
+    return f": the ledger states it nowhere now ({', '.join(said)})" if said else ""
 
 
 def tranche_lines(at: Desk, tranches: tuple[TrancheTerms, ...], currency: str) -> Iterator[str]:

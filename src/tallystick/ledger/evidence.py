@@ -6,6 +6,7 @@ Which records and steps belong to a thing is the caller's to say; here is how ea
 import json
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any
 
 from tallystick.ledger.engine import BlockResults, Engine
 from tallystick.proof import comet, merkle
@@ -49,7 +50,7 @@ def collect(
             transactions.append(_transaction(engine, height, index, results[height]))
     heights = {height for one in transactions for height in (one.height, one.height + 1)}
     heights |= {height for work in due_work for height in (work.height, work.height + 1)}
-    heights.add(proven.height + 1)
+    heights |= {proven.height + 1, *_countersigned(transactions), *_beginning(engine)}
     blocks, sets = _blocks(engine, sorted(heights))
     return Bundle(
         about=about,
@@ -64,6 +65,26 @@ def collect(
         proof=MultiProof.from_bytes(proven.proof),
         documents=tuple(sorted(documents, key=lambda one: one.hash)),
     )
+
+
+def _beginning(engine: Engine) -> set[int]:
+    """The first block, whose header states what the genesis makes; none where the archive begins later."""
+    try:
+        engine.light_block(1)
+    except LookupError:
+        return set()
+    return {1}
+
+
+def _countersigned(transactions: list[Transaction]) -> set[int]:
+    """The highest block that each organisation signed it knew."""
+    found: dict[str, int] = {}
+    for one in transactions:
+        body: dict[str, Any] = one.envelope["body"] if isinstance(one.envelope, dict) else {}
+        if "seen" in body:
+            for member in (body["actor"], *body.get("cosigners", ())):
+                found[member] = max(found.get(member, 0), body["seen"]["height"])
+    return set(found.values())
 
 
 def _transaction(engine: Engine, height: int, index: int, results: BlockResults) -> Transaction:

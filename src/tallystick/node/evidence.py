@@ -14,6 +14,7 @@ from typing import Any
 from tallystick.documents.store import DocumentStore
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.events import Event
+from tallystick.kernel.plans.records import Plan
 from tallystick.ledger.engine import Cursor, Engine
 from tallystick.ledger.evidence import BLOCK_START, Place, collect
 from tallystick.node.anchoring import anchors
@@ -68,8 +69,22 @@ def bundle_about(
     keys |= {f"key/{to_base64(signature.key)}" for step in steps for signature in step.signatures}
     keys |= {f"member/{name}" for name in members | _members_in(engine, keys)}
     keys |= {f"currency/{code}" for code in _currencies(engine)}
-    keys |= {row.key for row in engine.scan("revision")}
+    keys |= {row.key for row in engine.scan("revision")} | {"closed/chain"}
+    keys |= {key for one in ids for key in (*_versions(engine, one), *_parcel_rows(engine, one))}
     return collect(engine, _key(record_id), hashlib.sha256(genesis_file).digest(), keys, places, documents)
+
+
+def _versions(engine: Engine, record_id: str) -> Iterator[str]:
+    """The keys of a plan's confirmed versions, on which its releases rest."""
+    record = engine.query(_key(record_id)).record if record_id.startswith("pln_") else None
+    if isinstance(record, Plan):
+        yield from (f"plan_version/{record_id}/{number}" for number in range(1, record.version + 1))
+
+
+def _parcel_rows(engine: Engine, record_id: str) -> Iterator[str]:
+    """The keys of a receivable's parcels where they stand in rows of their own."""
+    if record_id.startswith("rcv_"):
+        yield from (f"parcel/{key.rpartition('parcel/')[2]}" for key in engine.labelled(f"parcel_of/{record_id}"))
 
 
 def can_be_about(record_id: str) -> bool:

@@ -1,8 +1,9 @@
 """Which headers of a bundle are to be believed: by their validators' commits, from the genesis's set on.
 
 Rules kept here:
-1. The first validator set is the genesis's. Each further one is named as next by the header of a block that was
-   committed by a set before it, and is used. So every change of the validators is proven, and no time runs out.
+1. The first validator set is one that the caller trusts: the genesis's, or a trusted header's. Each further one is
+   named as next by the header of a block that was committed by a set before it, and is used. So every change of the
+   validators is proven, and no time runs out.
 2. A block has a commit of its own unless the next block of the bundle is the next of the chain and has the same
    validators: then that one's last block id attests it. No commit stands to spare.
 3. Each commit is signed by over two thirds of the power of the block's own validators, all signatures holding
@@ -55,17 +56,21 @@ class Headers:
         return header
 
 
-def prove_headers(bundle: Bundle, chain_id: str, genesis_set: bytes, revisions: tuple[Revision, ...]) -> Headers:
+def prove_headers(
+    bundle: Bundle, chain_id: str, trusted_sets: frozenset[bytes], revisions: tuple[Revision, ...]
+) -> Headers:
     """Believe the bundle's headers, or raise NotProven naming the first block that does not hold.
 
-    `chain_id` and `genesis_set`, the hash of the first validators, come from the genesis that the caller pins.
+    `chain_id` and `trusted_sets`, the hashes of validators, come from the genesis or the header that the caller pins.
     """
     sets = {validators.hash(): validators for validators in bundle.validators}
-    if not bundle.validators or bundle.validators[0].hash() != genesis_set:
-        raise NotProven("validators", "the first validators are not the genesis's", "validators[0]")
+    if not bundle.validators or bundle.validators[0].hash() not in trusted_sets:
+        raise NotProven("validators", "the first validators are not those that are trusted", "validators[0]")
+    if not bundle.blocks:
+        raise NotProven("headers", "there is none", "blocks")
     if len(sets) < len(bundle.validators):
         raise NotProven("validators", "a validator set stands twice", "validators")
-    known = {genesis_set}
+    known = set(trusted_sets)
     used: set[bytes] = set()
     attested: list[Attested] = []
     for block, following in zip(bundle.blocks, (*bundle.blocks[1:], None), strict=True):
@@ -79,7 +84,7 @@ def prove_headers(bundle: Bundle, chain_id: str, genesis_set: bytes, revisions: 
             what = "a commit is missing" if block.commit is None else "a commit stands to spare"
             raise NotProven("commits", what, where)
         used.add(header.validators_hash)
-        attested = _grown(attested, block, sets[header.validators_hash])
+        _attest(attested, block, sets[header.validators_hash])
         known.add(header.next_validators_hash)
     if used != set(sets):
         raise NotProven("validators", "a validator set is used by no block", "validators")
@@ -103,8 +108,8 @@ def _is_attested_by(following: Block | None, header: Header) -> bool:
     )
 
 
-def _grown(attested: list[Attested], block: Block, validators: ValidatorSet) -> list[Attested]:
-    """`attested` with this block, whose commit must hold if it has one."""
+def _attest(attested: list[Attested], block: Block, validators: ValidatorSet) -> None:
+    """Add this block to those that are attested; its commit must hold if it has one."""
     header, commit = block.header, block.commit
     size = len(validators.validators)
     signed = size
@@ -113,10 +118,11 @@ def _grown(attested: list[Attested], block: Block, validators: ValidatorSet) -> 
         if not judged.is_trusted:
             raise NotProven("commits", judged.why, f"block {header.height}")
         signed = sum(vote.flag is BlockIdFlag.COMMIT for vote in commit.signatures)
-    last = attested[-1] if attested else None
-    if last is not None and last.validators == size:
-        return [*attested[:-1], Attested(last.first, header.height, size, min(last.signed, signed))]
-    return [*attested, Attested(header.height, header.height, size, signed)]
+    if attested and attested[-1].validators == size:
+        last = attested.pop()
+        attested.append(Attested(last.first, header.height, size, min(last.signed, signed)))
+    else:
+        attested.append(Attested(header.height, header.height, size, signed))
 
 
 def _check_ascent(bundle: Bundle) -> None:

@@ -135,24 +135,26 @@ class Bundle:
 
     def to_bytes(self) -> bytes:
         """The one written form."""
-        return write_json(
-            {
-                "format": FORMAT,
-                "about": self.about,
-                "genesis": self.genesis.hex(),
-                "height": self.height,
-                "validators": [validators_to_json(each) for each in self.validators],
-                "blocks": [_block_to_json(block) for block in self.blocks],
-                "transactions": [_transaction_to_json(one) for one in self.transactions],
-                "due_work": [_due_work_to_json(one) for one in self.due_work],
-                "records": [_record_to_json(one) for one in self.records],
-                "state": {**_roots_to_json(self.roots), "proof": to_base64(self.proof.to_bytes())},
-                "documents": [
-                    {"hash": one.hash.hex(), "salt": one.salt.hex(), "content": to_base64(one.content)}
-                    for one in self.documents
-                ],
-            }
-        )
+        return write_json(self.to_json())
+
+    def to_json(self) -> Object:
+        """What is written, as JSON values."""
+        return {
+            "format": FORMAT,
+            "about": self.about,
+            "genesis": self.genesis.hex(),
+            "height": self.height,
+            "validators": [validators_to_json(each) for each in self.validators],
+            "blocks": [_block_to_json(block) for block in self.blocks],
+            "transactions": [_transaction_to_json(one) for one in self.transactions],
+            "due_work": [_due_work_to_json(one) for one in self.due_work],
+            "records": [_record_to_json(one) for one in self.records],
+            "state": {**_roots_to_json(self.roots), "proof": to_base64(self.proof.to_bytes())},
+            "documents": [
+                {"hash": one.hash.hex(), "salt": one.salt.hex(), "content": to_base64(one.content)}
+                for one in self.documents
+            ],
+        }
 
     @classmethod
     def from_bytes(cls, raw: bytes, where: str = "bundle") -> Self:
@@ -176,8 +178,10 @@ class Bundle:
             documents=each(value["documents"], "documents", MAX_DOCUMENTS, _document_from_json),
         )
         _check_order(bundle)
-        if bundle.to_bytes() != raw:
-            raise DecodeError("not in its one written form", where)
+        again = bundle.to_json()
+        if write_json(again) != raw:
+            part = next((name for name in value if again[name] != value[name]), where)
+            raise DecodeError("not in its one written form", part)
         return bundle
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 from tallystick.proof.comet import Validator, ValidatorSet
 from tallystick.proof.state_proof import MAX_DEPTH, MIN_DEPTH
@@ -16,7 +16,7 @@ USUAL_DEPTH = 5
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """A chain's beginning: what all evidence on it is checked against."""
+    """A chain's beginning: what all evidence on it is checked against. `said` is the whole file's value."""
 
     hash: bytes
     chain_id: str
@@ -24,6 +24,7 @@ class Genesis:
     is_sandbox: bool
     tree_depth: int
     validators: ValidatorSet
+    said: dict[str, Any]
 
     @classmethod
     def from_bytes(cls, raw: bytes, where: str = "genesis") -> Self:
@@ -47,6 +48,7 @@ class Genesis:
             is_sandbox=value.get("sandbox") is True,
             tree_depth=depth,
             validators=ValidatorSet.of(Validator(key, 1) for key in keys),
+            said=value,
         )
 
 

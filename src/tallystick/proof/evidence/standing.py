@@ -4,34 +4,47 @@ Members and keys carry their whole history with intervals of places, never delet
 bundle proves, answer for every earlier height. Rules kept here:
 1. The signing organisations are exactly those that the body names, and each was a member (admitted or suspended) there.
 2. Each signing key was registered for one of them before that place and not yet revoked. A key that an operation
-   introduces signs besides.
+   introduces signs besides, as proof that it is held.
 3. Each organisation's keys meet the signing policy that it had there, exactly (`wire.authority`), by each operation's
    name and stated amount.
 """
 
+import re
 from dataclasses import dataclass
 
 from tallystick.proof.evidence.bundle import Json, Transaction
 from tallystick.proof.evidence.errors import NotProven
+from tallystick.proof.evidence.rows import Place, Row
 from tallystick.proof.evidence.words import OPERATIONS
-from tallystick.wire.authority import ADMIN_KEY, ANY_KEY, FOUR_EYES, Requirement, judge, pattern_matches
+from tallystick.wire.authority import (
+    ADMIN_KEY,
+    ANY_KEY,
+    FOUR_EYES,
+    KEY_ROLES,
+    Requirement,
+    judge,
+    pattern_matches,
+)
 from tallystick.wire.envelope import Envelope
 from tallystick.wire.keys import to_base64
 
-Place = tuple[int, int]
-"""Height and transaction index."""
-
 ON_THE_CHAIN = frozenset({"admitted", "suspended"})
-_ROLES = ("maker", "checker", "admin")
+_UNITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Who stands behind a transaction: its organisations, the actor first, and what each did its part with."""
+    """Who stands behind a transaction: its organisations, the actor first. `accepted`: it took effect."""
 
     place: Place
     body: dict[str, Json]
     organisations: tuple[str, ...]
+    accepted: bool
+
+    @property
+    def where(self) -> str:
+        """Its place, as messages name it."""
+        return f"transaction {self.place[0]}/{self.place[1]}"
 
     @property
     def operations(self) -> list[dict[str, Json]]:
@@ -52,16 +65,18 @@ class Standing:
         body = _body(one)
         if body.get("chain") != chain_id:
             raise NotProven("signatures", "it was made for another chain", one.where)
-        signed = Signed(place, body, _organisations(body, one.where))
+        signed = Signed(place, body, _organisations(body, one.where), one.code == 0)
         introduced = {key for operation in signed.operations for key in _introduced(operation)}
+        keys = [to_base64(signature.key) for signature in envelope.signatures]
+        if not introduced.issubset(keys):
+            raise NotProven("signatures", "a key that it introduces did not sign it", one.where)
         counts = {name: [0, 0, 0] for name in signed.organisations}
-        for signature in envelope.signatures:
-            key = to_base64(signature.key)
+        for key in keys:
             if key not in introduced:
                 member, role = self._owner(key, place, one.where)
                 if member not in counts:
                     raise NotProven("signatures", f"a key of {member} signed, who is not named in it", one.where)
-                counts[member][_ROLES.index(role)] += 1
+                counts[member][KEY_ROLES.index(role)] += 1
         for name, numbers in counts.items():
             self._check_member(name, place, one.where)
             status = judge(self._requirement(name, place, signed.operations), *numbers)
@@ -70,40 +85,40 @@ class Standing:
         return signed
 
     def held_role(self, member: str, role: str, place: Place) -> bool:
-        """Whether `member` held `role` at `place`."""
-        for grant in _entries(self._member(member, f"role {role}"), "roles"):
-            if grant.get("role") == role and _covers(grant, place):
-                return True
-        return False
+        """Whether `member` held `role` at `place`. Raises NotProven where nothing in the bundle says."""
+        grants = self._member(member, f"role {role}").rows("roles")
+        return any(grant.text("role") == role and _covers(grant, place) for grant in grants)
 
     def _check_member(self, member: str, place: Place, where: str) -> None:
-        states = [entry for entry in _entries(self._member(member, where), "states") if _since(entry) <= place]
-        if not states or states[-1].get("state") not in ON_THE_CHAIN:
+        # What a step itself changes holds from the next one on: who leaves by it was a member there.
+        row = self._member(member, where)
+        states = [entry for entry in row.rows("states") if entry.needed_place("since") < place]
+        if not states or states[-1].text("state") not in ON_THE_CHAIN:
             raise NotProven("membership", f"{member} was not a member then", where)
 
     def _owner(self, key: str, place: Place, where: str) -> tuple[str, str]:
         """Whose key it was at `place`, and in which role."""
-        row = self._records.get(f"key/{key}")
-        if not isinstance(row, dict):
+        value = self._records.get(f"key/{key}")
+        if not isinstance(value, dict):
             raise NotProven("keys", f"no proven record shows whose key {key} is", where)
-        member, role = row.get("member"), row.get("role")
-        if not isinstance(member, str) or role not in _ROLES:
+        row = Row(value, f"record key/{key}")
+        if row.text("role") not in KEY_ROLES:
             raise NotProven("keys", f"the record of key {key} is not one", where)
         if not _covers(row, place):
-            raise NotProven("keys", f"key {key} of {member} was not in force then", where)
-        return member, str(role)
+            raise NotProven("keys", f"key {key} of {row.text('member')} was not in force then", where)
+        return row.text("member"), row.text("role")
 
-    def _member(self, member: str, where: str) -> dict[str, Json]:
-        row = self._records.get(f"member/{member}")
-        if not isinstance(row, dict):
+    def _member(self, member: str, where: str) -> Row:
+        value = self._records.get(f"member/{member}")
+        if not isinstance(value, dict):
             raise NotProven("membership", f"no proven record shows {member}", where)
-        return row
+        return Row(value, f"record member/{member}")
 
     def _requirement(self, member: str, place: Place, operations: list[dict[str, Json]]) -> Requirement:
-        rules: list[dict[str, Json]] = []
-        for entry in _entries(self._member(member, "signing policy"), "policies"):
-            if _since(entry) < place:
-                rules = _entries(entry, "rules")
+        rules: tuple[Row, ...] = ()
+        for entry in self._member(member, "signing policy").rows("policies"):
+            if entry.needed_place("since") < place:
+                rules = entry.rows("rules")
         requirement = ANY_KEY
         for number, operation in enumerate(operations):
             asked = _required(rules, operation)
@@ -115,37 +130,43 @@ def _body(one: Transaction) -> dict[str, Json]:
     body = one.envelope.get("body") if isinstance(one.envelope, dict) else None
     if not isinstance(body, dict):
         raise NotProven("transactions", "it has no body", one.where)
+    listed = body.get("operations")
+    if not isinstance(listed, list) or not listed or not all(isinstance(item, dict) for item in listed):
+        raise NotProven("transactions", "it asks for nothing", one.where)
     return body
 
 
 def _organisations(body: dict[str, Json], where: str) -> tuple[str, ...]:
-    named = [body.get("actor"), *_list(body.get("cosigners"))]
-    if not all(isinstance(name, str) for name in named) or len(set(named)) < len(named):
+    cosigners = body.get("cosigners")
+    named = [body.get("actor"), *(cosigners if isinstance(cosigners, list) else [])]
+    names = [name for name in named if isinstance(name, str)]
+    if len(names) < len(named) or len(set(names)) < len(names):
         raise NotProven("signatures", "its organisations are not each named once", where)
-    return tuple(str(name) for name in named)
+    return tuple(names)
 
 
-def _required(rules: list[dict[str, Json]], operation: dict[str, Json]) -> Requirement:
+def _required(rules: tuple[Row, ...], operation: dict[str, Json]) -> Requirement:
     """What a policy asks for one operation, as the kernel's door does (docs/spec/transaction.md, "Who must sign")."""
     name = str(operation.get("op"))
     known = OPERATIONS.get(name)
     if known is None:
         raise NotProven("transactions", "an operation that this verifier does not know", name[:64])
-    requirement = ADMIN_KEY if known.admin else ANY_KEY
+    requirement = ANY_KEY
     for rule in rules:
-        if pattern_matches(str(rule.get("pattern")), name) and _is_in_band(rule, operation):
-            makers, checkers, admins = (_count(rule.get(field)) for field in ("makers", "checkers", "admins"))
-            requirement = Requirement(makers, checkers, max(admins, int(known.admin)))
+        if pattern_matches(rule.text("pattern"), name) and _is_in_band(rule, operation):
+            requirement = Requirement(rule.number("makers"), rule.number("checkers"), rule.number("admins"))
             break
+    if known.admin:
+        requirement = requirement.joined(ADMIN_KEY)
     return requirement.joined(FOUR_EYES) if known.four_eyes else requirement
 
 
-def _is_in_band(rule: dict[str, Json], operation: dict[str, Json]) -> bool:
+def _is_in_band(rule: Row, operation: dict[str, Json]) -> bool:
     """Whether the amount that the operation states is in its currency and no more than the band allows."""
-    if "up_to" not in rule:
+    if not rule.has("up_to"):
         return True
     stated = stated_amount(operation)
-    return stated is not None and stated[0] == rule.get("currency") and stated[1] <= int(str(rule["up_to"]))
+    return stated is not None and stated[0] == rule.text("currency") and stated[1] <= rule.units("up_to")
 
 
 def stated_amount(operation: dict[str, Json]) -> tuple[str, int] | None:
@@ -155,20 +176,21 @@ def stated_amount(operation: dict[str, Json]) -> tuple[str, int] | None:
         return None
     currency = _at(operation, known.currency)
     amounts = [_at(operation, path) for path in known.amounts]
-    if not isinstance(currency, str) or not all(isinstance(amount, str) for amount in amounts):
+    units = [int(amount) for amount in amounts if isinstance(amount, str) and _UNITS.fullmatch(amount)]
+    if not isinstance(currency, str) or len(units) < len(amounts):
         return None
-    return currency, sum(int(str(amount)) for amount in amounts)
+    return currency, sum(units)
 
 
 def _introduced(operation: dict[str, Json]) -> list[str]:
     known = OPERATIONS.get(str(operation.get("op")))
     if known is None or not known.introduces:
         return []
-    head, _, field = known.introduces.partition(".")
+    head, _, name = known.introduces.partition(".")
     found = operation.get(head)
-    if not field:
+    if not name:
         return [found] if isinstance(found, str) else []
-    return [str(one[field]) for one in _list(found) if isinstance(one, dict) and field in one]
+    return [str(one[name]) for one in found if isinstance(one, dict) and name in one] if isinstance(found, list) else []
 
 
 def _at(value: Json, path: str) -> Json:
@@ -177,30 +199,7 @@ def _at(value: Json, path: str) -> Json:
     return value
 
 
-def _covers(interval: dict[str, Json], place: Place) -> bool:
+def _covers(interval: Row, place: Place) -> bool:
     """Whether [since, until) has `place`; what began in a transaction holds from the next one on, genesis at once."""
-    until = interval.get("until")
-    return _since(interval) < place and (until is None or place <= _place(until))
-
-
-def _since(entry: dict[str, Json]) -> Place:
-    return _place(entry.get("since"))
-
-
-def _place(value: Json) -> Place:
-    if isinstance(value, list) and len(value) == 2 and all(type(number) is int for number in value):
-        height, index = value
-        return int(height), int(index)
-    raise NotProven("state", "a record has no place where one belongs", str(value)[:60])
-
-
-def _entries(value: dict[str, Json], name: str) -> list[dict[str, Json]]:
-    return [one for one in _list(value.get(name)) if isinstance(one, dict)]
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
-def _count(value: Json) -> int:
-    return value if type(value) is int else 0
+    until = interval.place("until")
+    return interval.needed_place("since") < place and (until is None or place <= until)

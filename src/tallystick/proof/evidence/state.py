@@ -7,15 +7,20 @@ from tallystick.proof.evidence.inclusion import check_roots
 from tallystick.proof.state_proof import key_hash, value_hash
 
 
-def prove_records(bundle: Bundle, headers: Headers, tree_depth: int) -> dict[str, Json]:
-    """The records by key, None where absence is proven. `tree_depth` comes from the genesis. Raises NotProven."""
+def prove_records(bundle: Bundle, headers: Headers, tree_depth: int | None) -> dict[str, Json]:
+    """The records by key, None where absence is proven. Raises NotProven.
+
+    `tree_depth` comes from the genesis. Without one it is the proof's own: buckets and inner nodes are hashed apart, so
+    a proof of another depth would be a collision.
+    """
     where = f"state {bundle.height}"
     following = headers.at(bundle.height + 1, where)
     check_roots(bundle.roots, following.app_hash, where)
     asked: dict[bytes, bytes | None] = {
         key_hash(one.key): None if one.value is None else value_hash(one.blind, one.raw) for one in bundle.records
     }
-    if not bundle.proof.holds(state_root=bundle.roots.state, depth=tree_depth, asked=asked):
+    depth = bundle.proof.depth if tree_depth is None else tree_depth
+    if not bundle.proof.holds(state_root=bundle.roots.state, depth=depth, asked=asked):
         raise NotProven("state", "the proof does not show these records under the state root", where)
     found: dict[str, Json] = {}
     for one in bundle.records:

@@ -159,7 +159,7 @@ EVENTS: dict[str, str] = {
     "deposit.announced": "{payer} announces {units} {currency}; remittance code {code}.",
     "deposit.assigned": "{units} {currency} in suspense were assigned to {place}.",
     "deposit.booked": "{units} {currency} were booked to account {account} ({match}).",
-    "deposit.for_plan": "{units} {currency} came for plan {plan} ({match}): {escrowed} to escrow, {rest} to the payer; it lacks {missing}.",
+    "deposit.for_plan": "{units} {currency} came for plan {plan} ({match}): {escrowed} {currency} to escrow, {rest} {currency} to the payer; it lacks {missing} {currency}.",
     "deposit.in_suspense": "{units} {currency} are in suspense: {reason}.",
     "deposit.lapsed": "Nothing came for the announced deposit {record}.",
     "deposit.returned": "{units} {currency} in suspense went back to the remitter.",

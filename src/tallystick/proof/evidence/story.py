@@ -1,0 +1,231 @@
+"""What the trade's rules look at, and the two forms of what a record claims: that somebody asked for it, or that it
+happened.
+
+An `Act` is proven by a signed step of the bundle at that place, accepted, with that operation on that record, by those
+organisations. A `Told` is proven by an event of that place: nobody need have signed for what the rules themselves bring
+about. Where the step is not in the bundle, that is said (`Story.unproven`); where it is another, the claim is refuted.
+
+A succession puts the successor's name in the place of the member's, throughout its records; so organisations are
+compared by who stands in their place at the bundle's height.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tallystick.proof.evidence.bundle import Bundle, Json
+from tallystick.proof.evidence.errors import NotProven
+from tallystick.proof.evidence.rows import GENESIS, Place, Row
+from tallystick.proof.evidence.standing import Signed, Standing
+from tallystick.wire.ids import record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Something that a record of the bundle claims and the bundle doesn't show; the state alone says so."""
+
+    where: str
+    rule: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What is known of a place: the step there, if the bundle shows it, and the events told there.
+
+    `is_all`: nothing else can have happened there, neither by a step nor by the block itself.
+    """
+
+    signed: Signed | None
+    events: tuple[Row, ...]
+    is_all: bool = False
+
+
+@dataclass(slots=True)
+class Story:
+    """Proven records by key, proven steps and due work by place, and what is found wanting on the way."""
+
+    bundle: Bundle
+    records: dict[str, Json]
+    standing: Standing
+    unproven: list[Unproven] = field(default_factory=list)
+    _steps: dict[Place, Happened] = field(default_factory=dict)
+    _due: dict[int, tuple[Row, ...]] = field(default_factory=dict)
+    _sizes: dict[int, int] = field(default_factory=dict)
+    _successors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, bundle: Bundle, records: dict[str, Json], standing: Standing, signed: Iterable[Signed]) -> "Story":
+        """The story of a bundle whose parts are proven."""
+        story = cls(bundle, records, standing)
+        for one, step in zip(bundle.transactions, signed, strict=True):
+            story._steps[step.place] = Happened(step, _events(one.events, one.where))
+        for work in bundle.due_work:
+            story._due[work.height] = _events(work.events, f"due work {work.height}")
+            story._sizes[work.height] = len(work.digests)
+        for key, value in records.items():
+            if key.startswith("member/") and isinstance(value, dict) and "successor" in value:
+                story._successors[key.partition("/")[2]] = Row(value, f"record {key}").text("successor")
+        return story
+
+    def row(self, key: str) -> Row | None:
+        """The proven record under a key, None where the bundle does not hold it or shows that there is none."""
+        value = self.records.get(key)
+        return Row(value, f"record {key}") if isinstance(value, dict) else None
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """The proven records of a table."""
+        for key, value in self.records.items():
+            if key.startswith(f"{table}/") and isinstance(value, dict):
+                yield Row(value, f"record {key}")
+
+    def steps(self) -> Iterator[tuple[Signed, Row]]:
+        """Every operation of an accepted step of the bundle, in order."""
+        for _, happened in sorted(self._steps.items()):
+            if happened.signed is not None and happened.signed.accepted:
+                for operation in happened.signed.operations:
+                    yield happened.signed, Row(operation, happened.signed.where)
+
+    def at(self, place: Place) -> Happened:
+        """What is known of a place; that of index 0 has what the block did by itself, too."""
+        height, index = place
+        found = self._steps.get(place, Happened(None, ()))
+        due = self._due.get(height, ()) if index == 0 else ()
+        has_no_step = height in self._sizes and index >= self._sizes[height]
+        is_all = (found.signed is not None or has_no_step) and (index > 0 or height in self._due)
+        return Happened(found.signed, (*due, *found.events), is_all)
+
+    def miss(self, where: str, rule: str, what: str) -> None:
+        """Note what the bundle does not show."""
+        self.unproven.append(Unproven(where, rule, what))
+
+    def present(self, member: str) -> str:
+        """Who stands in a member's place at the bundle's height."""
+        for _ in range(len(self._successors) + 1):
+            if member not in self._successors:
+                return member
+            member = self._successors[member]
+        raise NotProven("state", "members succeed each other in a circle", f"record member/{member}")
+
+    def is_same(self, one: Json, other: Json) -> bool:
+        """Whether two values are the same, members taken for those who stand in their place."""
+        if one == other or not self._successors:
+            return one == other
+        if isinstance(one, str) and isinstance(other, str):
+            return self.present(one) == self.present(other)
+        if isinstance(one, dict) and isinstance(other, dict):
+            return one.keys() == other.keys() and all(self.is_same(one[name], other[name]) for name in one)
+        if isinstance(one, list) and isinstance(other, list):
+            pairs = zip(one, other, strict=False)
+            return len(one) == len(other) and all(self.is_same(first, second) for first, second in pairs)
+        return False
+
+    def names(self, members: Iterable[str], member: str) -> bool:
+        """Whether `member`, or who stands in its place, is among `members`."""
+        return any(self.is_same(one, member) for one in members)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A record's claim that at `at` the organisations `by` asked for this by one of `asks`.
+
+    `says` is what the operation must say, field by field (None: leaves out); `creates` the id of the record that the
+    step made by it. With `holding`, one who signed held that role there.
+    """
+
+    rule: str
+    at: Place | None
+    asks: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    says: Mapping[str, Json] = field(default_factory=dict)
+    creates: str = ""
+    holding: str = ""
+
+    def check(self, story: Story, where: str) -> None:
+        """Prove it, note that the bundle doesn't show it, or raise NotProven."""
+        if self.at is None:
+            return
+        if self.at == GENESIS:
+            raise NotProven(self.rule, "nobody asked for it: it claims to stand since the genesis", where)
+        signed = story.at(self.at).signed
+        if signed is None:
+            story.miss(where, self.rule, f"the step {_at(self.at)} is not in the bundle")
+            return
+        fault = self._fault(story, signed)
+        if fault:
+            raise NotProven(self.rule, f"{fault} in the step {_at(self.at)}", where)
+
+    def holds_in(self, story: Story, signed: Signed) -> bool:
+        """Whether this step is the one."""
+        return not self._fault(story, signed)
+
+    def _fault(self, story: Story, signed: Signed) -> str:
+        if not signed.accepted:
+            return "nothing took effect"
+        for name in self.by:
+            if not story.names(signed.organisations, name):
+                return f"{name} did not sign"
+        held = (story.standing.held_role(one, self.holding, signed.place) for one in signed.organisations)
+        if self.holding and not any(held):
+            return f"nobody signed who was {self.holding}"
+        if not any(self._is_asked_by(story, signed, number) for number in range(len(signed.operations))):
+            return f"nobody asked for it ({' or '.join(self.asks)})"
+        return ""
+
+    def _is_asked_by(self, story: Story, signed: Signed, number: int) -> bool:
+        operation = signed.operations[number]
+        if operation.get("op") not in self.asks:
+            return False
+        if self.creates:
+            origin = (str(signed.body.get("chain")), str(signed.body.get("actor")), str(signed.body.get("id")))
+            if record_id(self.creates[:3], *origin, number) != self.creates:
+                return False
+        return all(story.is_same(operation.get(name), value) for name, value in self.says.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record's claim that at `at` one of `kinds` happened to the record `about`, with these facts."""
+
+    rule: str
+    at: Place | None
+    kinds: tuple[str, ...]
+    about: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, story: Story, where: str) -> None:
+        """Prove it, note that the bundle doesn't show it, or raise NotProven."""
+        if self.at is None or any(self._is_told_by(story, event) for event in story.at(self.at).events):
+            return
+        if self.at == GENESIS:
+            raise NotProven(self.rule, "it claims to have happened in the genesis", where)
+        if not story.at(self.at).is_all:
+            story.miss(where, self.rule, f"what happened {_at(self.at)} is not in the bundle")
+            return
+        raise NotProven(self.rule, f"{' or '.join(self.kinds)} is not among what happened {_at(self.at)}", where)
+
+    def _is_told_by(self, story: Story, event: Row) -> bool:
+        if event.text("kind") not in self.kinds or event.text("record") != self.about:
+            return False
+        facts = event.row("facts")
+        return all(facts is not None and story.is_same(facts.get(name), said) for name, said in self.facts.items())
+
+
+Claim: TypeAlias = Act | Told
+Claims: TypeAlias = Callable[[Row, Story], Iterator[Claim]]
+"""What the places of a record claim."""
+Check: TypeAlias = Callable[[Row, Story], None]
+"""What holds in a record besides. Raises NotProven."""
+
+
+def pick(row: Row, *names: str) -> dict[str, Json]:
+    """What an operation must say as the record does: the fields of these names; left out where the record does."""
+    return {name: row.get(name) for name in names}
+
+
+def _at(place: Place) -> str:
+    return f"at {place[0]}/{place[1]}"
+
+
+def _events(value: Json, where: str) -> tuple[Row, ...]:
+    return Row({"events": value}, where).rows("events")
