@@ -65,7 +65,7 @@ def two_ways(stage: Stage) -> None:
 
 
 def leave_open(stage: Stage, receivable: str) -> None:
-    """A last request stays on the board, with open quotes, for whoever looks."""
+    """A last request stays on the board, with open quotes, for whoever looks after the story has ended."""
     with stage.telling.step("Left on the board") as step:
         row = stage.get(Receivable, receivable)
         closes_at = stage.session.now().plus(LEFT_OPEN_DAYS * DAY_MS)
@@ -79,9 +79,9 @@ def leave_open(stage: Stage, receivable: str) -> None:
         for funder, terms in _competing(closes_at).items():
             _quote_openly(stage, asked, funder, terms)
         step.say(
-            f"{stage.name(row.creditor)} asks for money for {stage.money(LEFT_OPEN, row.currency)} of the first one. "
-            f"A funder's yes without its scrutiny of so long a tenor is refused ({Status.SCRUTINY_MISSING.label}); "
-            "with it, two funders quote openly"
+            f"{stage.name(row.creditor)} asks for money for {stage.money(LEFT_OPEN, row.currency)} of "
+            "its first receivable. A funder's yes without its scrutiny of so long a tenor is refused "
+            f"({Status.SCRUTINY_MISSING.label}); with it, two funders quote openly"
         )
 
 

@@ -10,7 +10,8 @@ from tallystick.kernel.core.fields import Anchor
 from tallystick.kernel.receivables.issue import ConfirmReceivable
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.reviews.records import Review
-from tallystick.node.importing import InvoiceImport, Row
+from tallystick.node.importing import InvoiceImport
+from tallystick.node.tables import Row
 from tallystick.wire.amounts import Units
 from tools.demo.joining import BUYER, FUNDERS, HAULIER, SUPPLIER, WORKSHOP
 from tools.demo.papers import Invoice
@@ -122,22 +123,37 @@ def deposit(stage: Stage, published: Published) -> None:
         step.say(f"{len(booked)} deposits of {money} are booked by {BANK}, each signed by its maker and its checker")
 
 
-def account_of(stage: Stage, name: str) -> Account:
-    """A member's account."""
+def account_of(stage: Stage, name: str, currency: str = "GBP", project: str | None = None) -> Account:
+    """A member's account, or its special account for a project's wages."""
     owner = stage.id(name)
-    return next(row for row in stage.rows(Account) if row.owner == owner)
+    mine = (row for row in stage.rows(Account) if (row.owner, row.currency) == (owner, currency))
+    return next(row for row in mine if row.project == project)
 
 
-def book(stage: Stage, name: str, units: int, code: str | None = None) -> None:
+def book(
+    stage: Stage,
+    name: str,
+    units: int,
+    code: str | None = None,
+    *,
+    currency: str = "GBP",
+    project: str | None = None,
+) -> BookDeposit:
     """The bank books money that came in a member's own name, by remittance code or to its account."""
-    stage.do(
-        BookDeposit(
-            bank_reference=f"DEMO-{stage.next_id()}",
-            currency="GBP",
-            units=Units(units),
-            remitter=stage.id(name),
-            code=code,
-            account=None if code is not None else account_of(stage, name).id,
-        ),
-        by=BANK,
+    booking = booking_of(stage, name, units, code, currency, project)
+    stage.do(booking, by=BANK)
+    return booking
+
+
+def booking_of(
+    stage: Stage, name: str, units: int, code: str | None = None, currency: str = "GBP", project: str | None = None
+) -> BookDeposit:
+    """The bank's booking, under a reference of its own."""
+    return BookDeposit(
+        bank_reference=f"DEMO-{stage.next_id()}",
+        currency=currency,
+        units=Units(units),
+        remitter=stage.id(name),
+        code=code,
+        account=None if code is not None else account_of(stage, name, currency, project).id,
     )

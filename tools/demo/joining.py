@@ -33,6 +33,7 @@ APPLICATIONS = 15  # an envelope carries 16 signatures: the sponsor's and each a
 CEILING = Units(10_000_000_00)
 FOUR_EYES_FROM = Units(250_000_00)
 HORIZON = datetime.timedelta(days=366)
+TWO_PERSONS = (KeyRole.MAKER, KeyRole.CHECKER, KeyRole.ADMIN)
 
 SUPPLIER = "Demo Supplier"
 BUYER = "Demo Buyer"
@@ -68,14 +69,14 @@ def first_circle(published: Published) -> list[Applicant]:
         "ons",
         SizeClass.PUBLIC,
         (Role.CLIENT, Role.CORE_ENTERPRISE),
-        keys=(KeyRole.MAKER, KeyRole.CHECKER, KeyRole.ADMIN),
+        keys=TWO_PERSONS,
     )
     clients = [Applicant(name, folder_of(name)) for name in (SUPPLIER, BUYER, WORKSHOP, HAULIER, APPLICANT)]
     funders = [Applicant(name, folder_of(name), roles=(Role.FUNDER,)) for name in FUNDERS]
     core = (Role.CLIENT, Role.CORE_ENTERPRISE)
     chapter_two = [
         Applicant(CN_BUYER, folder_of(CN_BUYER), roles=core, currency="CNY"),
-        Applicant(CN_SUPPLIER, folder_of(CN_SUPPLIER), currency="CNY"),
+        Applicant(CN_SUPPLIER, folder_of(CN_SUPPLIER), currency="CNY", keys=TWO_PERSONS),
     ]
     return [council, *clients, *funders, *chapter_two]
 
@@ -83,12 +84,12 @@ def first_circle(published: Published) -> list[Applicant]:
 def join(stage: Stage, published: Published) -> None:
     """The council and the demo's organisations, sponsored by the platform; then the suppliers, by the council."""
     with stage.telling.step("Members") as step:
-        applied = _apply(stage, first_circle(published), PLATFORM, step)
+        applied = apply_all(stage, first_circle(published), PLATFORM, step)
         stage.turn_down(stage.get(Member, applied[APPLICANT]).review, "papers_missing")
-        _admit(stage, [member for name, member in applied.items() if name != APPLICANT], step)
+        admit(stage, [member for name, member in applied.items() if name != APPLICANT], step)
         stage.do(SetSigningPolicy(rules=_FOUR_EYES), by=published.payer)
         suppliers = [Applicant(one.name, one.number, "calderdale-supplier") for one in published.suppliers()]
-        _admit(stage, _apply(stage, suppliers, published.payer, step).values(), step)
+        admit(stage, apply_all(stage, suppliers, published.payer, step).values(), step)
         rows = list(stage.rows(Member))
         admitted = sum(1 for row in rows if row.is_admitted and row.sponsor is not None)
         refused = [row.legal_name for row in rows if row.state is MemberState.REFUSED]
@@ -107,7 +108,7 @@ _FOUR_EYES = (
 """The council's own rule, kept by the ledger: above 250,000 a second person signs (制单, 复核)."""
 
 
-def _apply(stage: Stage, applicants: Sequence[Applicant], sponsor: str, step: Step) -> dict[str, str]:
+def apply_all(stage: Stage, applicants: Sequence[Applicant], sponsor: str, step: Step) -> dict[str, str]:
     """Make each applicant's keys and hand the applications in; ids by name."""
     papers = stage.papers.stand_in("qualification", f"applicants sponsored by {sponsor}")
     operations = []
@@ -145,7 +146,8 @@ def _new_key(stage: Stage, folder: str, role: KeyRole) -> KeyOffer:
     return KeyOffer(key=ensure_key(path, folder, role.value, session.passphrases, LIGHT_COST).public, role=role)
 
 
-def _admit(stage: Stage, members: Iterable[str], step: Step) -> None:
+def admit(stage: Stage, members: Iterable[str], step: Step) -> None:
+    """Two auditors approve the applications."""
     stage.approve([Vote(stage.get(Member, member).review or "") for member in members], step)
 
 

@@ -1,20 +1,21 @@
-"""Documents stay off the ledger: they lie in the demo's `documents`, and only their salted hashes are anchored.
+"""Documents stay off the ledger: they lie in the home's document store, and only their salted hashes are anchored.
 
 The salts are kept where `tally` looks for them, so that every document can be checked against the ledger afterwards.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
+from tallystick.documents.store import DocumentStore
 from tallystick.kernel.core.fields import Anchor
-from tallystick.node.anchoring import SALT_BYTES, Salted, anchor_hash, find_anchor
+from tallystick.node.anchoring import SALT_BYTES, Salted, anchor_hash, find_anchor, media_type_of
 from tallystick.node.fingerprints import fingerprint
-from tallystick.node.home import Home
+from tallystick.node.home import PRIVATE_DIRECTORY, Home
 from tallystick.node.importing import own_fingerprint_key
 from tallystick.wire.errors import DecodeError
 
@@ -33,19 +34,27 @@ class Papers:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._folder = home.path / "documents"
-        self._folder.mkdir()
+        self._store = DocumentStore(home.documents)
         home.anchors.mkdir(exist_ok=True)
         self.fingerprint_key = own_fingerprint_key(home)
 
     def anchored(self, kind: str, content: Mapping[str, object]) -> Anchor:
         """Write a document and return its anchor."""
-        raw = json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+        return self.kept(kind, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", f"{kind}.json")
+
+    def kept(self, kind: str, raw: bytes, file_name: str) -> Anchor:
+        """Keep a document and return its anchor.
+
+        It goes where the node's store would put it, but is not synced to disk: what a power cut takes, a new run makes.
+        """
         salt = secrets.token_bytes(SALT_BYTES)
-        made = Salted(anchor_hash(salt, raw), salt.hex(), kind, "application/json", len(raw), f"{kind}.json")
-        self._path(made.hash).write_bytes(raw)
+        content = hashlib.sha256(raw).hexdigest()
+        made = Salted(anchor_hash(salt, raw), salt.hex(), kind, media_type_of(file_name), len(raw), file_name, content)
+        path = self._store.path_of(content)
+        path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        path.write_bytes(raw)
         (self._home.anchors / f"{made.hash}.json").write_bytes(msgspec.json.encode(made) + b"\n")
-        return Anchor(hash=made.hash, kind=kind, media_type=made.media_type, size=made.size)
+        return made.anchor
 
     def stand_in(self, kind: str, of: str) -> Anchor:
         """A paper that the story needs and nobody ever wrote."""
@@ -55,10 +64,13 @@ class Papers:
 
     def invoice(self, anchor: Anchor) -> Invoice:
         """An invoice's document, once its bytes are found to be those that were anchored. Raises `DecodeError`."""
-        raw = self._path(anchor.hash).read_bytes()
-        kept = find_anchor(self._home, anchor.hash)
-        if kept is None or anchor_hash(bytes.fromhex(kept.salt), raw) != anchor.hash:
-            raise DecodeError("the document is not the one that was anchored", str(self._path(anchor.hash)))
+        known = find_anchor(self._home, anchor.hash)
+        if known is None:
+            raise DecodeError("its salt is not kept here", anchor.hash)
+        path = self._store.path_of(known.content)
+        raw = path.read_bytes()
+        if not known.fits(raw):
+            raise DecodeError("the document is not the one that was anchored", str(path))
         said = json.loads(raw)
         return Invoice(said["seller"], said["buyer"], said["number"])
 
@@ -69,6 +81,3 @@ class Papers:
     def fingerprint(self, invoice: Invoice) -> str:
         """The keyed fingerprint of an invoice."""
         return fingerprint(self.fingerprint_key, invoice.seller, invoice.buyer, "", invoice.number)
-
-    def _path(self, hash: str) -> Path:
-        return self._folder / f"{hash}.json"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tallystick.node.importing import Mapping, Rejected, Row, read_mapping, read_rows
+from tallystick.node.importing import Mapping, read_mapping, read_rows
+from tallystick.node.tables import Rejected, Row
 from tallystick.wire.errors import DecodeError
 
 FILE = Path(__file__).parents[2] / "data" / "receivables.csv"

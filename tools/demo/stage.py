@@ -34,6 +34,7 @@ GOVERNORS = ("Demo Governor One", "Demo Governor Two")
 AUDITORS = ("Demo Auditor One", "Demo Auditor Two", "Demo Auditor Three")
 BANK = "Demo Bank"
 PLATFORM = "Demo Platform"
+PLAN_PLATFORM = "Demo Plan Platform"
 ARBITRATOR = "Demo Arbitrator"
 
 BATCH = 100
@@ -102,7 +103,11 @@ class Stage:
 
     def money(self, units: int, currency: str = "GBP") -> str:
         """`GBP 1,234.50`."""
-        return f"{currency} {grouped(units, self.session.lookup.minor_digits(currency))}"
+        return f"{currency} {self.amount(units, currency)}"
+
+    def amount(self, units: int, currency: str) -> str:
+        """`1,234.50`."""
+        return grouped(units, self.session.lookup.minor_digits(currency))
 
     def made(self, prefix: str, job: Job, index: int = 0) -> str:
         """The id of the record that an operation of a job makes; it follows from the transaction's id."""
@@ -193,6 +198,12 @@ class Stage:
             raise StoryFault("no review was opened")
         for auditor in AUDITORS[:2]:
             self.do(DecideReview(review=review, result=ReviewResult.REFUSE, reason=reason), by=auditor)
+
+    def turn_down_as(self, reviewer: str, review: str | None, reason: str) -> None:
+        """One reviewer refuses a review."""
+        if review is None:
+            raise StoryFault("no review was opened")
+        self.do(DecideReview(review=review, result=ReviewResult.REFUSE, reason=reason), by=reviewer)
 
     # Time
 

@@ -1,11 +1,12 @@
 """What the demo says at its beginning and its end; every figure at the end is read from the ledger."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from tallystick.cli.output import pairs, table
@@ -13,16 +14,22 @@ from tallystick.kernel.accounts.deposits import Deposit
 from tallystick.kernel.financing.records import Financing, FinancingState
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.membership.records import Role
+from tallystick.kernel.plans.records import Plan
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.recourse.records import Recourse
 from tallystick.kernel.transfers.records import Transfer, TransferState
 from tallystick.node.genesis_file import folder_of
+from tools.demo.construction import FLOORS
+from tools.demo.evidence import FOLDER
 from tools.demo.home import PASSPHRASE, USUAL_HOME
 from tools.demo.issuing import DUE_AFTER_DAYS
 from tools.demo.joining import BUYER, CN_SUPPLIER, FUNDER_SOUTH, SUPPLIER, WORKSHOP
 from tools.demo.law import Judged
 from tools.demo.passing import largest
+from tools.demo.products import CONTRACTS
 from tools.demo.published import ATTRIBUTION, Published
+from tools.demo.published_plans import ATTRIBUTION as PLAN_ATTRIBUTION
+from tools.demo.reckoning import Plans
 from tools.demo.stage import Stage, StoryFault
 
 ENDED_WELL = (ReceivableState.REDEEMED, ReceivableState.VALID)
@@ -30,13 +37,20 @@ ENDED_WELL = (ReceivableState.REDEEMED, ReceivableState.VALID)
 
 def opening(published: Published) -> Iterator[RenderableType]:
     """What is real, what is made up, and whose data it is."""
-    text = Text.from_markup(
-        f"[bold]Real[/]     {len(published.rows)} published invoices to {published.payer}: parties, numbers, amounts.\n"
-        '[bold]Made up[/]  everything that happens to them here, and every organisation named "Demo ...".\n'
-        f"[bold]Derived[/]  issue dates are the demo's own days; due dates are issue day + {DUE_AFTER_DAYS} days.\n"
-        f"[dim]{ATTRIBUTION}[/]"
+    said = Table.grid(padding=(0, 1))
+    said.add_row(
+        "[bold]Real[/]",
+        f"{len(published.rows)} published invoices to {published.payer}, a year of its payments to one supplier, and "
+        "a hospital's contract with its payments: parties, numbers, amounts",
     )
-    yield Panel(text, title="Tallystick 合符: a demo on a sandbox ledger", box=box.ROUNDED, padding=(0, 1))
+    said.add_row("[bold]Made up[/]", 'everything that happens to them here, and every organisation named "Demo ..."')
+    said.add_row(
+        "[bold]Derived[/]",
+        f"all days: issue dates are the demo's own, due dates issue day + {DUE_AFTER_DAYS} days, others as said",
+    )
+    whose = Text(f"{ATTRIBUTION}\n{PLAN_ATTRIBUTION}", style="dim")
+    title = "Tallystick 合符: a demo on a sandbox ledger"
+    yield Panel(Group(said, whose), title=title, box=box.ROUNDED, padding=(0, 1))
 
 
 def founded(stage: Stage, genesis: Genesis) -> None:
@@ -52,8 +66,8 @@ def founded(stage: Stage, genesis: Genesis) -> None:
         )
 
 
-def close(stage: Stage, judged: list[Judged], demo_debt: str) -> None:
-    """The invariants, the figures, and where to look next."""
+def close(stage: Stage, judged: list[Judged]) -> None:
+    """The invariants, and the figures of the first business."""
     tell = stage.telling
     tell.chapter("The whole ledger, checked")
     _check(stage)
@@ -61,8 +75,12 @@ def close(stage: Stage, judged: list[Judged], demo_debt: str) -> None:
     tell.show(_receivables(stage), _business(stage))
     tell.chapter("One set of terms, three dates")
     tell.show(_law(judged))
-    tell.chapter("Look for yourself")
-    tell.show(*_commands(stage, judged, demo_debt))
+
+
+def look(stage: Stage, judged: list[Judged], demo_debt: str, told: Plans) -> None:
+    """Where to look next."""
+    stage.telling.chapter("Look for yourself")
+    stage.telling.show(*_commands(stage, judged, demo_debt, told))
 
 
 def _check(stage: Stage) -> None:
@@ -77,7 +95,10 @@ def _check(stage: Stage) -> None:
         step.say(
             f"{len(stage.session.rules)} rules hold over {looked_at:,} records, transactions and blocks (tally check):"
         )
-        step.say("parcels partition their receivable, money balances, no invoice backs more than its amount, ...")
+        step.say(
+            "parcels partition their receivable, money balances, plans hold what is in escrow, no invoice backs more "
+            "than its amount, ..."
+        )
 
 
 def _receivables(stage: Stage) -> RenderableType:
@@ -104,7 +125,7 @@ def _business(stage: Stage) -> RenderableType:
     refusals = "\n".join(f"{status.label}: {why}" for why, status in stage.refusals)
     return pairs(
         [
-            ("deposits", f"{len(deposits)}, {stage.money(sum(row.units for row in deposits))}"),
+            ("deposits", f"{len(deposits)}: {_by_currency(stage, deposits)}"),
             ("transfers", ", ".join(f"{count} {kind}" for kind, count in kinds.items())),
             ("financings", f"{len(financed)}: {stage.money(net)} paid for {stage.money(face)}"),
             ("recourse", f"{len(claims)} claims, {stage.money(sum(row.units for row in claims))} paid"),
@@ -117,6 +138,13 @@ def _business(stage: Stage) -> RenderableType:
             ("took", f"{stage.telling.seconds:.0f} seconds"),
         ]
     )
+
+
+def _by_currency(stage: Stage, deposits: Sequence[Deposit]) -> str:
+    units: Counter[str] = Counter()
+    for row in deposits:
+        units[row.currency] += row.units
+    return ", ".join(stage.money(amount, currency) for currency, amount in units.items())
 
 
 def _counts(stage: Stage) -> tuple[int, int, int]:
@@ -134,8 +162,9 @@ def _law(judged: list[Judged]) -> RenderableType:
     return rows
 
 
-def commands(stage: Stage, judged: list[Judged], demo_debt: str) -> list[tuple[str, str]]:
+def commands(stage: Stage, judged: list[Judged], demo_debt: str, told: Plans) -> list[tuple[str, str]]:
     """What to try next: what it shows, and the command with this ledger's own ids."""
+    home = stage.session.home
     sealed = next(row for row in stage.rows(Financing) if row.sealed)
     on_board = next(row for row in stage.rows(Financing) if row.state is FinancingState.PUBLISHED)
     return [
@@ -148,17 +177,30 @@ def commands(stage: Stage, judged: list[Judged], demo_debt: str) -> list[tuple[s
         ("what stands where", f'tally accounts "{FUNDER_SOUTH}"'),
         ("what moved", f'tally statement "{WORKSHOP}"'),
         ("what one was told", f'tally notices "{SUPPLIER}"'),
+        ("a plan along time", f"tally plan show {told.building}"),
+        ("one under way", f"tally plan show {told.recurring}"),
+        ("how it began", f"tally product show {stage.get(Plan, told.building).product}"),
+        ("why money went out", f"tally certificate show {_certificate(stage, told.building)}"),
+        ("escrow, line by line", f"tally statement {told.building}"),
+        ("wages, line by line", f"tally wage show {told.wages} 1"),
+        ("what anchored it", f"tally document find {home.path}/{CONTRACTS}/warehouse-payer_payee.pdf"),
+        ("proof for strangers", f"tally verify {home.path}/{FOLDER}/plan.json --genesis {home.genesis}"),
         ("by party and state", f'tally list receivable --party "{BUYER}" --state redeemed'),
         ("check it all again", "tally check"),
     ]
 
 
-def _commands(stage: Stage, judged: list[Judged], demo_debt: str) -> Iterator[RenderableType]:
+def _certificate(stage: Stage, plan: str) -> str:
+    """The certificate of the release with the most to it."""
+    return stage.get(Plan, plan).tranches[FLOORS - 1].certificates[0]
+
+
+def _commands(stage: Stage, judged: list[Judged], demo_debt: str, told: Plans) -> Iterator[RenderableType]:
     home = stage.session.home
     elsewhere = "" if home.path == USUAL_HOME else f"; export TALLYSTICK_HOME={home.path}"
     rows = [
         ("first, here", f"alias tally=.venv/bin/tally{elsewhere}"),
-        *commands(stage, judged, demo_debt),
+        *commands(stage, judged, demo_debt, told),
     ]
     yield pairs([(what, Text(command, style="cyan")) for what, command in rows])
     yield (
