@@ -1,0 +1,238 @@
+"""The ABCI server: requests in, answers out, in order, pipelined; whatever is malformed costs its connection alone.
+
+A message on the wire is its length as an unsigned varint and then protobuf (`Request`, `Response`). Answers are
+gathered and sent when the input that has come is worked off, or at once where CometBFT asks to flush. An application
+that fails is a broken node: CometBFT is told (`ResponseException`, upon which it halts), and the node's owner is.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError as MalformedMessage
+
+from tallystick.ledger.abci.application import Application, Unsupported
+from tallystick.ledger.abci.protos import abci_pb2 as abci
+from tallystick.wire.errors import DecodeError
+
+MAX_MESSAGE_BYTES = 104_857_600  # CometBFT's own: abci/types/messages.go, maxMsgSize
+MAX_LENGTH_BYTES = 5  # of a varint that a length up to that fits into
+HIGH_WATER_BYTES = 8 << 20  # of answers that CometBFT has not read yet: no more is read from it
+UNSUPPORTED = ("insert_tx", "reap_txs")
+"""Newer methods, for a mempool of the application's own, which this one does not have."""
+
+_ADDRESS = re.compile(r"unix://(?P<path>.+)|tcp://\[?(?P<host>[^\[\]/]+?)\]?:(?P<port>[0-9]{1,5})", re.ASCII)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a Unix socket, or a host and port."""
+
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `unix:///path/to.sock` or `tcp://127.0.0.1:26658`. Raises DecodeError."""
+        found = _ADDRESS.fullmatch(text)
+        if found is not None and found["path"]:
+            return cls(path=Path(found["path"]))
+        if found is not None and int(found["port"]) < 1 << 16:
+            return cls(host=found["host"], port=int(found["port"]))
+        raise DecodeError("not an address like unix:///path or tcp://127.0.0.1:26658", text[:100])
+
+
+class AbciServer:
+    """Listens for CometBFT's connections and answers them from one application, one request at a time.
+
+    `failed` is told of the error of an application that broke; nothing is answered after it.
+    """
+
+    def __init__(self, application: Application, failed: Callable[[Exception], None]) -> None:
+        self._methods = _methods(application)
+        self._failed = failed
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self.is_broken = False
+
+    async def listen(self, address: Address) -> Address:
+        """Begin to listen; returns the address, with the port that was chosen where 0 was asked for."""
+        loop = asyncio.get_running_loop()
+        if address.path is not None:
+            address.path.unlink(missing_ok=True)  # left behind by a node that was killed
+            self._server = await loop.create_unix_server(lambda: _Connection(self), str(address.path))
+            return address
+        self._server = await loop.create_server(lambda: _Connection(self), address.host, address.port)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return Address(host=address.host, port=port)
+
+    async def close(self) -> None:
+        """Stop listening and hang up on everybody; what was asked is answered first."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.hang_up("the node stops")
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def joined(self, connection: "_Connection") -> None:
+        self._connections.add(connection)
+
+    def left(self, connection: "_Connection") -> None:
+        self._connections.discard(connection)
+
+    def answer(self, request: abci.Request) -> abci.Response:
+        """The answer to one request. Raises `DecodeError` for none that ABCI knows."""
+        kind = request.WhichOneof("value")
+        match kind:
+            case None:
+                raise DecodeError("a request of no known kind", "abci")
+            case "echo":
+                return abci.Response(echo=abci.ResponseEcho(message=request.echo.message))
+            case "flush":
+                return abci.Response(flush=abci.ResponseFlush())
+            case _ if kind in UNSUPPORTED:
+                return _exception(f"{kind} is not supported")
+        if self.is_broken:
+            return _exception("the application has failed")
+        try:
+            return self._methods[kind](request)
+        except Unsupported as error:
+            return _exception(f"{kind} is not supported: {error}")
+        except Exception as error:  # allow(broad-except): whatever it was, CometBFT must halt and the node stop
+            self.is_broken = True
+            _log.exception("abci: the application failed at %s", kind)
+            self._failed(error)
+            return _exception(f"{kind}: {type(error).__name__}: {error}")
+
+
+class _Connection(asyncio.Protocol):
+    """One of CometBFT's connections."""
+
+    def __init__(self, server: AbciServer) -> None:
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._came = bytearray()
+        self._answers: list[bytes] = []
+        self._is_closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream is needed")
+        self._transport = transport
+        transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+        self._server.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._server.left(self)
+
+    def pause_writing(self) -> None:
+        if self._transport is not None and not self._is_closing:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._is_closing:
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closing:
+            return
+        self._came += data
+        try:
+            self._answer_whole_messages()
+        except (DecodeError, MalformedMessage) as error:
+            self.hang_up(str(error))
+            return
+        self._flush()
+
+    def _answer_whole_messages(self) -> None:
+        """Answer every message that has come whole; what is left waits for the rest of it."""
+        came, at = self._came, 0
+        while (found := _length_at(came, at)) is not None:
+            length, start = found
+            if len(came) - start < length:
+                break
+            request = abci.Request.FromString(bytes(came[start : start + length]))
+            at = start + length
+            response = self._server.answer(request)
+            raw = response.SerializeToString()
+            self._answers += (_varint(len(raw)), raw)
+            if response.WhichOneof("value") == "flush":
+                self._flush()
+        del came[:at]
+
+    def _flush(self) -> None:
+        if self._answers and self._transport is not None:
+            self._transport.write(b"".join(self._answers))
+            self._answers.clear()
+
+    def hang_up(self, reason: str) -> None:
+        """Send what was answered and close; the reason is logged, and nothing else suffers."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        _log.warning("abci: connection closed: %s", reason)
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _length_at(came: bytearray, at: int) -> tuple[int, int] | None:
+    """The length that the varint at `at` states and where its message starts; None while the varint is not whole."""
+    length = 0
+    for place in range(MAX_LENGTH_BYTES):
+        if at + place >= len(came):
+            return None
+        byte = came[at + place]
+        length |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            if length > MAX_MESSAGE_BYTES:
+                raise DecodeError(f"a message of {length} bytes, over {MAX_MESSAGE_BYTES}", "abci")
+            return length, at + place + 1
+    raise DecodeError("a length of too many bytes", "abci")
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
+def _exception(reason: str) -> abci.Response:
+    return abci.Response(exception=abci.ResponseException(error=reason))
+
+
+def _methods(app: Application) -> dict[str, Callable[[abci.Request], abci.Response]]:
+    """Which method of the application answers which request."""
+    return {
+        "info": lambda asked: abci.Response(info=app.info(asked.info)),
+        "query": lambda asked: abci.Response(query=app.query(asked.query)),
+        "check_tx": lambda asked: abci.Response(check_tx=app.check_tx(asked.check_tx)),
+        "init_chain": lambda asked: abci.Response(init_chain=app.init_chain(asked.init_chain)),
+        "prepare_proposal": lambda asked: abci.Response(prepare_proposal=app.prepare_proposal(asked.prepare_proposal)),
+        "process_proposal": lambda asked: abci.Response(process_proposal=app.process_proposal(asked.process_proposal)),
+        "extend_vote": lambda asked: abci.Response(extend_vote=app.extend_vote(asked.extend_vote)),
+        "verify_vote_extension": lambda asked: abci.Response(
+            verify_vote_extension=app.verify_vote_extension(asked.verify_vote_extension)
+        ),
+        "finalize_block": lambda asked: abci.Response(finalize_block=app.finalize_block(asked.finalize_block)),
+        "commit": lambda asked: abci.Response(commit=app.commit(asked.commit)),
+        "list_snapshots": lambda asked: abci.Response(list_snapshots=app.list_snapshots(asked.list_snapshots)),
+        "offer_snapshot": lambda asked: abci.Response(offer_snapshot=app.offer_snapshot(asked.offer_snapshot)),
+        "load_snapshot_chunk": lambda asked: abci.Response(
+            load_snapshot_chunk=app.load_snapshot_chunk(asked.load_snapshot_chunk)
+        ),
+        "apply_snapshot_chunk": lambda asked: abci.Response(
+            apply_snapshot_chunk=app.apply_snapshot_chunk(asked.apply_snapshot_chunk)
+        ),
+    }
