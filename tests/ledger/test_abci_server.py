@@ -1,4 +1,4 @@
-"""The ABCI server speaks CometBFT's protocol byte by byte, keeps the order, and loses nothing but a broken connection."""
+"""The ABCI server speaks the protocol byte by byte, keeps the order, and loses nothing but a broken connection."""
 
 import asyncio
 import contextlib
