@@ -225,10 +225,14 @@ class Redemptions(RuleBasedStateMachine):
             assert sum(share.interval.length for share in held) == self.d.held()
 
     def teardown(self) -> None:
-        """Whatever happened, time brings every waiting thing to an end."""
+        """Whatever happened, time brings every waiting thing to an end.
+
+        A debtor that holds part of its own debt gets part of a payment in proportion back, and the next block pays
+        with that: a few blocks more, as the amount shrinks each time.
+        """
         if not hasattr(self, "d"):
             return
-        for _ in range(4):
+        for _ in range(12):
             self.d.world.wait(120 * DAY_MS)
         waiting = [row for row in self.d.world.state.index if row.startswith("due/")]
         assert not waiting, waiting
