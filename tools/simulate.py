@@ -12,7 +12,8 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation.simulation import Report, simulate
+from tests.simulation.actions.proposals import LEANINGS
+from tests.simulation.simulation import Report, command, simulate
 
 
 def main() -> int:
@@ -22,13 +23,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="how many seeds, counting up from --seed")
     parser.add_argument("--steps", type=int, default=2_000, help="transactions in each run")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--leaning", choices=sorted(LEANINGS), default="", help="what it is about (else as seeded)")
     parser.add_argument("--quiet", action="store_true", help="no report of what was reached")
     asked = parser.parse_args()
     seeds = range(asked.seed, asked.seed + asked.runs)
     whole = Report(asked.seed, 0, "")
     failed = 0
     with ProcessPoolExecutor(asked.jobs) as pool:
-        for report in pool.map(_one, seeds, [asked.steps] * asked.runs):
+        for report in pool.map(_one, seeds, [asked.steps] * asked.runs, [asked.leaning] * asked.runs):
             if isinstance(report, str):
                 failed += 1
                 print(report)
@@ -42,13 +44,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _one(seed: int, steps: int) -> Report | str:
+def _one(seed: int, steps: int, leaning: str) -> Report | str:
     """A run's report, or what it found wrong."""
     try:
-        return simulate(seed, steps)
+        return simulate(seed, steps, leaning)
     except Exception:
-        command = f"python -m tools.simulate --seed {seed} --steps {steps}"
-        return f"seed {seed} FAILED; reproduce: {command}\n{traceback.format_exc()}"
+        return f"seed {seed} FAILED; reproduce: {command(seed, steps, leaning)}\n{traceback.format_exc()}"
 
 
 if __name__ == "__main__":

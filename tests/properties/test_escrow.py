@@ -43,6 +43,10 @@ def terms_of(fund: int, units: int, fee: FeeTerms, count: int) -> tuple[PlanTerm
         fee=fee,
         long_stop_on=DAY,
         default_split=50,
+        funding_grace_days=5,
+        evidence_rounds=3,
+        extensions=3,
+        negotiation_days=10,
     )
     step = TrancheTerms(
         title=f"Step {count}",

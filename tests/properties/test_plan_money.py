@@ -22,20 +22,11 @@ from tallystick.kernel.plans import escrow
 from tallystick.kernel.plans.amending import DeclineAmendment
 from tallystick.kernel.plans.answering import AcceptEvidence, SendBackEvidence
 from tallystick.kernel.plans.cancelling import CancelPlan, CancelUnfunded
+from tallystick.kernel.plans.cases import Certificate, Dispute, DisputeState, Refund, RefundState
 from tallystick.kernel.plans.disputes import disputable
 from tallystick.kernel.plans.evidence import SubmitEvidence
 from tallystick.kernel.plans.funding import FundPlan
-from tallystick.kernel.plans.records import (
-    Certificate,
-    Dispute,
-    DisputeState,
-    Phase,
-    Refund,
-    RefundState,
-    Retention,
-    Unmet,
-    Unused,
-)
+from tallystick.kernel.plans.records import Phase, Retention, Unmet, Unused
 from tallystick.kernel.plans.refunds import ConsentToRefund, DeclineRefund, RequestRefund
 from tallystick.kernel.plans.releasing import ReleaseTranche
 from tallystick.kernel.plans.sums import sums_of

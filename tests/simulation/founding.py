@@ -63,9 +63,14 @@ ROLES: tuple[tuple[str, tuple[Role, ...], SizeClass], ...] = (
     ("Bank one", (Role.CUSTODIAN,), SizeClass.LARGE),
     ("Bank two", (Role.CUSTODIAN,), SizeClass.LARGE),
     ("Platform", (Role.PLATFORM,), SizeClass.MEDIUM),
+    ("Second platform", (Role.PLATFORM,), SizeClass.MEDIUM),
+    ("Surveyor one", (Role.VERIFIER,), SizeClass.SMALL),
+    ("Surveyor two", (Role.VERIFIER,), SizeClass.SMALL),
+    ("Surveyor three", (Role.VERIFIER, Role.CLIENT), SizeClass.SMALL),
     ("Arbitrator one", (Role.ARBITRATOR,), SizeClass.SMALL),
     ("Arbitrator two", (Role.ARBITRATOR,), SizeClass.SMALL),
     ("Freight source", (Role.DATA_SOURCE,), SizeClass.SMALL),
+    ("Site source", (Role.DATA_SOURCE,), SizeClass.SMALL),
     ("Governor one", (Role.GOVERNOR,), SizeClass.MEDIUM),
     ("Governor two", (Role.GOVERNOR,), SizeClass.MEDIUM),
     ("Governor three", (Role.GOVERNOR,), SizeClass.MEDIUM),
@@ -111,8 +116,9 @@ def found_town(seed: int, sweep_every: int = 10) -> Town:
 def _member(
     seed: int, rng: random.Random, name: str, roles: tuple[Role, ...], size: SizeClass, keys: dict[str, list[Ed25519]]
 ) -> GenesisMember:
-    four_eyes = Role.CLIENT in roles and rng.random() < 0.4
-    held = [KeyRole.ADMIN, KeyRole.MAKER, KeyRole.MAKER, KeyRole.CHECKER] if four_eyes else [KeyRole.ADMIN]
+    staffed = Role.CLIENT in roles and rng.random() < 0.7
+    four_eyes = staffed and rng.random() < 0.6
+    held = [KeyRole.ADMIN, KeyRole.MAKER, KeyRole.MAKER, KeyRole.CHECKER] if staffed else [KeyRole.ADMIN]
     keys[name] = [key_of(seed, name, number) for number in range(len(held))]
     trades = {Role.CLIENT, Role.CORE_ENTERPRISE, Role.FUNDER} & set(roles)
     permissions = tuple(
@@ -156,6 +162,16 @@ def _policies(rng: random.Random) -> Policies:
         "min_split": Units(rng.choice((1, 1, 1_000))),
         "bank_account_cooling_days": 1,
         "recovery_waiting_days": 2,
+        "payee_copy_suffices": rng.random() < 0.2,
+        "sign_contracts_days": rng.choice((8, 30)),
+        "funding_grace_days": rng.choice((0, 1, 3)),
+        "evidence_rounds": rng.choice((1, 2, 3)),
+        "extensions": rng.choice((0, 1, 2)),
+        "negotiation_days": rng.choice((1, 3)),
+        "refund_consent_days": rng.choice((1, 4)),
+        "amendment_days": rng.choice((1, 5)),
+        "wage_repair_days": rng.choice((1, 5)),
+        "max_tranches": rng.choice((4, 100)),
     }
     return Policies(**values)
 

@@ -12,13 +12,15 @@ from tallystick.wire.amounts import MAX_UNITS, Units
 from tests.simulation.actions.proposals import Proposal, admitted
 from tests.simulation.town import Town
 
-AMOUNT_FIELDS = ("units", "face", "net")
+AMOUNT_FIELDS = ("units", "face", "net", "total", "cap", "to_payee")
+HASH_FIELDS = ("terms", "terms_hash", "document")
 SPOILS = (
     "wrong_party",
     "superfluous_cosigner",
     "extra_key",
     "missing_key",
     "over_amount",
+    "another_hash",
     "another_chain",
     "expired",
     "too_far",
@@ -27,6 +29,12 @@ SPOILS = (
     "broken_bytes",
     "together_with_another",
 )
+
+
+def ways(proposal: Proposal) -> tuple[str, ...]:
+    """How this step may be spoiled: what states a hash most often by another one."""
+    stated = any(isinstance(getattr(proposal.operations[0], name, None), str) for name in HASH_FIELDS)
+    return (*SPOILS, *(("another_hash",) * len(SPOILS) if stated else ()))
 
 
 def spoiled(town: Town, proposal: Proposal, how: str) -> bytes | None:
@@ -49,6 +57,9 @@ def spoiled(town: Town, proposal: Proposal, how: str) -> bytes | None:
             return _without_a_signature(rng, town.sign(proposal.operations, proposal.by, proposal.also, proposal.keys))
         case "over_amount":
             changed = _over(proposal)
+            return None if changed is None else town.sign(changed.operations, changed.by, changed.also, changed.keys)
+        case "another_hash":
+            changed = _other_hash(proposal)
             return None if changed is None else town.sign(changed.operations, changed.by, changed.also, changed.keys)
         case "another_chain":
             return town.sign(proposal.operations, proposal.by, proposal.also, proposal.keys, chain="another-chain")
@@ -89,7 +100,7 @@ def _over(proposal: Proposal) -> Proposal | None:
     """One unit more than is right, or an interval one unit too long."""
     operation: Any = proposal.operations[0]
     for name in AMOUNT_FIELDS:
-        if getattr(operation, name, None) is not None:
+        if isinstance(getattr(operation, name, None), Units):
             return proposal.with_operations(
                 msgspec.structs.replace(operation, **{name: Units(int(getattr(operation, name)) + 1)})
             )
@@ -98,4 +109,14 @@ def _over(proposal: Proposal) -> Proposal | None:
         if isinstance(span, Interval) and span.last < MAX_UNITS:
             longer = Interval(span.first, span.last + 1)
             return proposal.with_operations(msgspec.structs.replace(operation, **{name: longer}))
+    return None
+
+
+def _other_hash(proposal: Proposal) -> Proposal | None:
+    """The hash of something else than what stands on the ledger, as a screen that is out of date would show it."""
+    operation: Any = proposal.operations[0]
+    for name in HASH_FIELDS:
+        said = getattr(operation, name, None)
+        if isinstance(said, str):
+            return proposal.with_operations(msgspec.structs.replace(operation, **{name: said[::-1]}))
     return None

@@ -9,17 +9,28 @@ from dataclasses import dataclass, field
 
 from tallystick.kernel.governance.operations import CloseChain
 from tallystick.wire.instants import DAY_MS, HOUR_MS, MINUTE_MS
-from tests.simulation.actions import financing, governance, membership, money, receivables  # noqa: F401 (they register)
+from tests.simulation.actions import (  # noqa: F401 (they register)
+    escrow,
+    financing,
+    governance,
+    membership,
+    money,
+    plans,
+    products,
+    receivables,
+    releases,
+    wages,
+)
 from tests.simulation.actions.membership import new_key
-from tests.simulation.actions.proposals import ACTIONS, Proposal, governors
+from tests.simulation.actions.proposals import ACTIONS, LEANINGS, Proposal, governors, weights
 from tests.simulation.founding import found_town
-from tests.simulation.hostile import SPOILS, spoiled
+from tests.simulation.hostile import spoiled, ways
 from tests.simulation.town import Town
 
 HOSTILE_SHARE = 0.12
 REPLAY_SHARE = 0.04
-RARE_FIRST = 5
 SETTING_UP_STEPS = 20
+SLOWNESS = {"trade": 1.0, "plans": 4.0, "both": 2.0}
 
 
 @dataclass
@@ -56,26 +67,34 @@ class Report:
         return "\n".join(lines)
 
 
-def simulate(seed: int, steps: int, sweep_every: int = 10) -> Report:
-    """Run `steps` transactions; at the first fault `AuditError`, or an assertion of the town, after naming the seed."""
+def simulate(seed: int, steps: int, leaning: str = "", sweep_every: int = 10) -> Report:
+    """Run `steps` transactions; at the first fault `AuditError`, or an assertion of the town, after naming the seed.
+
+    `leaning` says what the run is mostly about (`LEANINGS`); else it follows from the seed.
+    """
     town = found_town(seed, sweep_every)
     rng = random.Random(f"steps of {seed}")
     try:
-        _run(town, rng, steps)
+        _run(town, rng, steps, leaning or rng.choice(sorted(LEANINGS)))
     except BaseException:
-        print(f"\nreproduce: python -m tools.simulate --seed {seed} --steps {steps}  (at height {town.height})")
+        print(f"\nreproduce: {command(seed, steps, leaning)}  (at height {town.height})")
         raise
     return Report(seed, steps, town.roots.state.hex(), town.succeeded, town.statuses, town.due_kinds, states_of(town))
 
 
-def _run(town: Town, rng: random.Random, steps: int) -> None:
+def command(seed: int, steps: int, leaning: str = "") -> str:
+    """What reproduces a run."""
+    return f"python -m tools.simulate --seed {seed} --steps {steps}" + (f" --leaning {leaning}" if leaning else "")
+
+
+def _run(town: Town, rng: random.Random, steps: int, leaning: str) -> None:
     money.open_first_accounts(town)
     undone = set(ACTIONS)
     sent: list[bytes] = []
     done = 0
     while done < steps:
-        town.pause = _pause(town, rng) if done > SETTING_UP_STEPS else rng.randrange(1, MINUTE_MS)
-        coming = [_next(town, rng, undone, sent) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
+        town.pause = _pause(town, rng, leaning) if done > SETTING_UP_STEPS else rng.randrange(1, MINUTE_MS)
+        coming = [_next(town, rng, weights(leaning, undone), sent) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
         steps_made = [step for step in coming if step is not None]
         outcomes = town.block(town.pause, [raw for _, raw in steps_made])
         undone -= {name for (name, _), outcome in zip(steps_made, outcomes, strict=True) if outcome.label == "ok"}
@@ -84,26 +103,27 @@ def _run(town: Town, rng: random.Random, steps: int) -> None:
     _close(town)
 
 
-def _next(town: Town, rng: random.Random, undone: set[str], sent: list[bytes]) -> tuple[str, bytes] | None:
-    """The name of an action and what is signed for it. What never succeeded in this run is tried more often."""
+def _next(town: Town, rng: random.Random, tried: list[float], sent: list[bytes]) -> tuple[str, bytes] | None:
+    """The name of an action and what is signed for it."""
     if sent and rng.random() < REPLAY_SHARE:
         return "replay", rng.choice(sent)
-    names = sorted(ACTIONS)
-    weights = [ACTIONS[name][0] * (RARE_FIRST if name in undone else 1) for name in names]
-    for name in rng.choices(names, weights, k=20):
+    for name in rng.choices(sorted(ACTIONS), tried, k=20):
         proposal: Proposal | None = ACTIONS[name][1](town)
         if proposal is None:
             continue
         if rng.random() < HOSTILE_SHARE:
-            raw = spoiled(town, proposal, rng.choice(SPOILS))
+            raw = spoiled(town, proposal, rng.choice(ways(proposal)))
             return None if raw is None else ("hostile", raw)
         return name, town.sign(proposal.operations, proposal.by, proposal.also, proposal.keys)
     return None
 
 
-def _pause(town: Town, rng: random.Random) -> int:
-    """Mostly minutes; now and then exactly onto the end of a window, a millisecond past it, hours or days on."""
-    kind = rng.random()
+def _pause(town: Town, rng: random.Random, leaning: str) -> int:
+    """Mostly minutes; now and then exactly onto the end of a window, a millisecond past it, hours or days on.
+
+    A product takes more steps to its end than a receivable, so time goes more slowly where a run is about products.
+    """
+    kind = rng.random() * SLOWNESS[leaning]
     if kind < 0.05:
         due = town.next_due()
         if due is not None:

@@ -1,8 +1,9 @@
 """What the simulation found once, each as a scenario of its own."""
 
-from tallystick.kernel.accounts.deposits import Deposit, ReverseDeposit
+from tallystick.kernel.accounts.deposits import Deposit
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.records import Balance
+from tallystick.kernel.accounts.reversing import ReverseDeposit
 from tallystick.kernel.membership.standing import SucceedMember
 from tallystick.kernel.receivables.issue import RequestReceivable
 from tallystick.kernel.receivables.records import Receivable, ReceivableState

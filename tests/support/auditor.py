@@ -10,6 +10,7 @@ from tests.support.audit.entitlement import Entitlement
 from tests.support.audit.holdings import Holdings, Invoices
 from tests.support.audit.lifecycles import Lifecycles
 from tests.support.audit.money import Money
+from tests.support.audit.plans.watch import Plans
 from tests.support.audit.seen import AuditError, Row, Seen
 
 __all__ = ["AuditError", "Auditor", "Row", "Seen"]
@@ -28,6 +29,7 @@ class Auditor:
         self.entitlement = Entitlement()
         self.lifecycles = Lifecycles()
         self.lineage = maturity.Lineage()
+        self.plans = Plans()
         self.ended: dict[tuple[str, str], str] = {}
 
     def step(self, seen: Seen) -> None:
@@ -51,6 +53,7 @@ class Auditor:
         self.money.observe(seen, self.rows)
         self.holdings.observe(seen, self.rows)
         self.invoices.observe(seen, self.rows)
+        self.plans.observe(seen, self.rows, before, self.money.balances)
         trade.check_financings(seen, self.rows, before)
         trade.check_rankings(seen, self.rows)
         trade.check_payments(seen, self.rows, self.money.owners, self.holdings.retired)
@@ -80,6 +83,7 @@ class Auditor:
         for receivable in self.holdings.runs:
             self.holdings.check(seen, receivable, self.rows)
         standing.check_all(seen, self.rows, self.holdings.runs)
+        self.plans.check_all(seen, self.rows)
         self.lineage.check_all(seen, self.holdings.runs)
         owed = self.holdings.outstanding(self.rows)
         for name, units in owed.items():

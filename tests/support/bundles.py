@@ -48,12 +48,15 @@ HOPS = 10
 class Ledger:
     """The ledger, at work; `things` are the ids that bundles are about, by what they are."""
 
-    def __init__(self, home: Path, face: int = 1_000) -> None:
+    chain: Any  # the scenes take it where they take a World
+
+    def __init__(self, home: Path, face: int = 1_000, hops: int = HOPS) -> None:
+        self._hops = hops
         genesis = founded()
         self.genesis_file = codec.encode(genesis)
         self.genesis = Genesis.from_bytes(self.genesis_file)
         self.running = Embedded(home, genesis)
-        self.chain: Any = Chain(self.running, genesis)  # the scenes take it where they take a World
+        self.chain = Chain(self.running, genesis)
         self.engine = self.running.engine
         m = market(chain=self.chain)
         self.market, self.auditor = m, m.trade.auditor
@@ -104,14 +107,15 @@ class Ledger:
         self.chain.keys[member] = key_of("fourth")
         told = self.chain.do(note, by=member, keys=(key_of("third"),))
         self.chain.keys[member] = key_of("Newcomer")
-        return told.events[0].record
+        record: str = told.events[0].record
+        return record
 
     def _hand_on(self, receivable: str) -> None:
-        """Ten hops, the first five of fewer units; each receiver countersigns the chain with its acceptance."""
+        """The first five hops of fewer units; each receiver countersigns the chain with its acceptance."""
         m = self.market
         holders = (m.client, m.trade.maker, m.funder, m.rival)
         first, last = 1, int(self.chain.row(Receivable, receivable).face)
-        for hop in range(HOPS):
+        for hop in range(self._hops):
             sender, receiver = holders[hop % len(holders)], holders[(hop + 1) % len(holders)]
             units = last - first + 1 - 10 * (hop < 5)
             transfer = offered(self.chain, receivable, span(first, last), units, sender, receiver)

@@ -2,7 +2,8 @@
 
 Nothing here looks behind the engine's contract: records are queried, events are read from the archive, and who did
 something is read from the block itself. So a story runs on any engine that is `Running` (tests/conformance/engines.py).
-The scenes of tests/support (receivables, financing, accounts) take a `Chain` where they take a `World`.
+The scenes of tests/support (receivables, financing, accounts, products, plans) take a `Chain` where they take a
+`World`.
 """
 
 import datetime
@@ -18,7 +19,7 @@ from tallystick.kernel.calendar.records import Transition
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.fields import Position
 from tallystick.kernel.core.operation import Operation
-from tallystick.kernel.core.record import TABLES, Record
+from tallystick.kernel.core.record import TABLES, Record, decode_record
 from tallystick.kernel.core.refusal import Fact
 from tallystick.kernel.genesis import Genesis, GenesisCurrency, GenesisMember, GenesisYear, GenesisZone, member_id
 from tallystick.kernel.governance.operations import AdvanceClock
@@ -33,6 +34,7 @@ from tallystick.node.reading import PresentState
 from tallystick.wire.amounts import MAX_UNITS, Units
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
+from tests.conformance.chain import check_proof, until_proven
 from tests.conformance.engines import Running
 from tests.support.ledger import NODE_KEY
 from tests.support.members import key_of, lei, offer, public
@@ -50,11 +52,19 @@ FOUNDERS: dict[str, tuple[Role, ...]] = {
     "Platform": (Role.PLATFORM,),
     "Arbitrator": (Role.ARBITRATOR,),
     "Bank": (Role.CUSTODIAN,),
+    "Payer": (Role.CLIENT, Role.CORE_ENTERPRISE),
+    "Payee": (Role.CLIENT,),
+    "Custodian": (Role.CUSTODIAN,),
+    "Verifier one": (Role.VERIFIER,),
+    "Verifier two": (Role.VERIFIER,),
+    "Verifier three": (Role.VERIFIER,),
+    "Data source": (Role.DATA_SOURCE,),
     GOVERNOR: (Role.GOVERNOR,),
 }
 CURRENCIES = ("CNY", "GBP")
 TRADERS = (Role.CLIENT, Role.FUNDER)
 EVENTS_PAGE = 1_000
+TREE_DEPTH = 2
 DUE_WORK_SECONDS = 30.0
 
 
@@ -76,7 +86,7 @@ def founded(policies: Policies | None = None) -> Genesis:
         policies=policies or Policies(),
         calendars=tuple(years),
         sandbox=True,
-        tree_depth=2,
+        tree_depth=TREE_DEPTH,
     )
 
 
@@ -117,6 +127,9 @@ class Rows:
 
     def get(self, key: str) -> Record | None:
         return self._engine.query(key).record
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
 
     def values(self) -> Iterator[Record]:
         for table in sorted(TABLES):
@@ -162,9 +175,19 @@ class Chain(Signing):
         return day_of(PresentState(self.engine), self.now)
 
     def do(
-        self, *operations: Operation, by: str, also: tuple[str, ...] = (), expect: Status = Status.OK, **body: Any
+        self,
+        *operations: Operation,
+        by: str,
+        also: tuple[str, ...] = (),
+        expect: Status = Status.OK,
+        vector: str = "",
+        **body: Any,
     ) -> Answer:
-        """Sign, hand in and wait for the receipt of one transaction; its status must be the expected one."""
+        """Sign, hand in and wait for the receipt of one transaction; its status must be the expected one.
+
+        No vector is written of it: what scenes of a `World` name one after is a state, and this is a chain.
+        """
+        del vector
         answer = self.submit(self.sign(*operations, by=by, also=also, **body))
         assert answer.status is expect, f"{answer.status.label} {answer.facts}, expected {expect.label}"
         return answer
@@ -185,6 +208,12 @@ class Chain(Signing):
         found = self.engine.query(f"{kind.table}/{row_id}").record
         assert isinstance(found, kind), f"{kind.table}/{row_id}: {found}"
         return found
+
+    def proven(self, key: str) -> Record | None:
+        """A record as a stranger sees it: its proof is checked against the header that covers it."""
+        proof = until_proven(self.engine, key)
+        check_proof(self.engine, proof, TREE_DEPTH)
+        return None if proof.value is None else decode_record(key, proof.value)
 
     def wait(self, milliseconds: int = 0, *, until: Instant | None = None) -> None:
         """The governor sets the sandbox's clock forward, and the work that falls due by it is waited for."""

@@ -78,10 +78,10 @@ folder = "haven"
 """
 
 
-def make_home(path: Path) -> "Tally":
-    """A home with the chain of `GENESIS`, as `tally chain init` makes it, but with keys that open quickly."""
+def make_home(path: Path, genesis: str = GENESIS) -> "Tally":
+    """A home with the chain of `genesis`, as `tally chain init` makes it, but with keys that open quickly."""
     passphrases = Passphrases((PASSPHRASE,))
-    create_chain(Home(path), GenesisFile(GENESIS, "genesis.toml"), passphrases, LIGHT_COST)
+    create_chain(Home(path), GenesisFile(genesis, "genesis.toml"), passphrases, LIGHT_COST)
     return Tally(path)
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.plans.answering import AcceptEvidence
+from tallystick.kernel.plans.cases import Dispute
 from tallystick.kernel.plans.conditions import VerifiersAccept
 from tallystick.kernel.plans.disputes import ObjectToRelease, OfferSettlement, OpenDispute
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Dispute, Phase, TrancheTerms
+from tallystick.kernel.plans.records import Phase, TrancheTerms
 from tallystick.kernel.plans.rulings import AcceptOffer, RuleOnDispute
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import Instant
@@ -116,7 +117,7 @@ def certify(c: Cast, plan_id: str, units: int, number: int = 1, by: tuple[str, .
     first = state_of(c.world, plan_id, number)
     evidence = first.evidence if first.phase is Phase.EVIDENCE_IN else None
     for name in by or c.verifiers[:2]:
-        named = {"evidence": evidence} if evidence is not None else {}
+        named: dict[str, Any] = {"evidence": evidence, "version": plan_of(c.world, plan_id).version}
         said = AcceptEvidence(plan=plan_id, tranche=number, currency="CNY", units=Units(units), **named)
         c.world.do(said, by=name)
 

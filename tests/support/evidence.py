@@ -3,8 +3,9 @@
 from typing import Any
 
 from tallystick.kernel.plans.answering import AcceptEvidence, SendBackEvidence
+from tallystick.kernel.plans.cases import Certificate, Evidence
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Certificate, Evidence, Material
+from tallystick.kernel.plans.records import Material
 from tallystick.kernel.plans.releasing import ReleaseTranche
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import Instant
@@ -52,7 +53,8 @@ def acceptance_of(
     """Somebody's acceptance of the open round, certifying the tranche's amount unless said otherwise."""
     terms, tranche = version_row(world, plan_id).tranches[number - 1], state_of(world, plan_id, number)
     open_now = tranche.evidence if tranche.phase.value == "evidence_in" else None
-    said: dict[str, Any] = {"currency": plan_of(world, plan_id).currency, "evidence": open_now, **fields}
+    plan = plan_of(world, plan_id)
+    said: dict[str, Any] = {"currency": plan.currency, "evidence": open_now, "version": plan.version, **fields}
     return AcceptEvidence(plan=plan_id, tranche=number, units=terms.units if units is None else Units(units), **said)
 
 

@@ -76,6 +76,8 @@ def proposal_of(c: Cast, product_id: str, *tranches: TrancheTerms, **fields: Any
 
 def proposed(world: World, c: Cast, *tranches: TrancheTerms, product: str = "", **product_fields: Any) -> str:
     """A plan that waits for the platform's check. Returns its id."""
+    if any(terms.on_silence is Silence.ACCEPT and not terms.wages for terms in tranches):
+        product_fields = {"on_silence": Silence.ACCEPT, **product_fields}
     product_id = product or opened_product(world, c, **product_fields)
     return world.do(proposal_of(c, product_id, *tranches), by=c.payer).events[0].record
 

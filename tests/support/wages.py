@@ -212,10 +212,18 @@ class Payroll:
 
 
 def payroll(
-    amounts: Sequence[int] = (300_000, 450_000, 250_000), *, up_to: int = 0, objection_days: int = 3, **fields: Any
+    amounts: Sequence[int] = (300_000, 450_000, 250_000),
+    *,
+    up_to: int = 0,
+    objection_days: int = 3,
+    c: Cast | None = None,
+    **fields: Any,
 ) -> Payroll:
-    """A funded wage plan whose tranche is as large as the amounts, or `up_to` as large. `fields` are the tranche's."""
-    c = cast()
+    """A funded wage plan whose tranche is as large as the amounts, or `up_to` as large. `fields` are the tranche's.
+
+    In a world of its own, or that of `c`.
+    """
+    c = c or cast()
     for member in (c.payer, c.payee):
         staff(c.world, member)
     units = up_to or sum(amounts)

@@ -42,7 +42,7 @@ def measure(directory: Path, clients: int, steps: int) -> Latency:
     consortium = Consortium(*now())
     genesis = directory / "genesis.json"
     genesis.write_bytes(codec.encode(consortium.genesis()))
-    request = consortium.issue_stages()[0]
+    _, request = consortium.issue_stages()[0]
     raws = [request(story) for story in consortium.stories(1, steps)]
     server = subprocess.Popen(
         [sys.executable, "-m", "tools.bench.latency", str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

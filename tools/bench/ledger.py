@@ -2,31 +2,38 @@
 
 import datetime
 import hashlib
+import itertools
 import resource
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 from nacl import bindings
 
 from tallystick.kernel.core import codec
-from tallystick.kernel.core.record import Record
+from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.receivables.records import InvoiceUse, Receivable
 from tallystick.ledger.engine import Committed, Outcome
 from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
 from tallystick.ledger.opening import open_ledger, put_tip
 from tallystick.ledger.store import Batch, Family, RocksStore
+from tallystick.node.reading import PresentState
 from tallystick.wire import envelope
 from tallystick.wire.ids import record_id
 from tallystick.wire.instants import Instant
-from tallystick.wire.status import Status
-from tools.bench.steps import CHAIN_ID, FINANCED, NODE_KEY, PAPER, WHOLE, Consortium, Story
+from tools.bench.plan_steps import Plans
+from tools.bench.steps import CHAIN_ID, FINANCED, NODE_KEY, PAPER, WHOLE, Consortium, Story, committed
 
 VERIFY_PASSES = 3
 PRELOAD_ROWS = 20_000
+POLL_SECONDS = 0.02
+NEVER = 1 << 53
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Throughput:
 
     steps: int
     seconds: float
+    cpu_seconds: float
     verify_per_second: float
     signatures_per_step: float
     bytes_per_step: float
@@ -48,6 +56,31 @@ class Throughput:
     @property
     def ratio(self) -> float:
         return self.steps_per_second / self.verify_per_second
+
+    @property
+    def cpu_us_per_step(self) -> float:
+        """Processor time of the writer's process; the verification process comes on top."""
+        return self.cpu_seconds / self.steps * 1e6
+
+
+class Stage(NamedTuple):
+    """Signed steps of one kind; what only moves the clock is not timed."""
+
+    kind: str
+    raws: list[bytes]
+    timed: bool = True
+
+
+class Spent(NamedTuple):
+    """Time on the wall, and of this process's processors."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def _signed(named: Sequence[tuple[str, Callable[[S], bytes]]], subjects: Sequence[S]) -> Iterator[Stage]:
+    for kind, sign in named:
+        yield Stage(kind, [sign(subject) for subject in subjects])
 
 
 def verify_rate(raws: list[bytes]) -> float:
@@ -81,33 +114,36 @@ class Run:
         self.consortium = Consortium(*now())
         genesis = self.consortium.genesis()
         if preloaded:
-            _preload(RocksStore(directory), self.consortium, preloaded)
+            _preload(directory, self.consortium, preloaded)
         self.preloaded = preloaded
         self.engine = EmbeddedEngine(RocksStore(directory), NODE_KEY, genesis)
         settle_collector()
-        _require(self.engine.submit_many(list(self.consortium.opening())))
+        self.plans = Plans(self.consortium)
+        committed(self.engine.submit_many(list(self.consortium.opening())))
+        committed(self.engine.submit_many(list(self.plans.opening())))
 
-    def streams(self, stories: int) -> tuple[list[bytes], bytes, list[bytes]]:
-        """Steps before the quotes close, the step that closes them, and the steps after."""
+    def stages(self, stories: int, plans: int = 0) -> Iterator[Stage]:
+        """The steps of so many receivables and plans, stage by stage, each stage signed when it is asked for."""
         consortium = self.consortium
-        before: list[bytes] = []
-        after: list[bytes] = []
         told = consortium.stories(1, stories)
-        for stage in consortium.issue_stages():
-            before.extend(stage(story) for story in told)
         moving = told[::2]
         if self.preloaded:
             for number, story in enumerate(moving[::2]):
                 self._use_preloaded(story, number)
-        for stage in consortium.transfer_stages():
-            before.extend(stage(story) for story in moving)
         financed = moving[:: max(FINANCED // 2, 1)]
-        for stage in consortium.quoting_stages():
-            before.extend(stage(story) for story in financed)
-        closing = consortium.after_closing()
-        for stage in consortium.settling_stages():
-            after.extend(stage(story) for story in financed)
-        return before, closing, after
+        agreed = self.plans.stories(plans)
+        for subjects, named in (
+            (told, consortium.issue_stages()),
+            (moving, consortium.transfer_stages()),
+            (financed, consortium.quoting_stages()),
+        ):
+            yield from _signed(named, subjects)
+        yield from _signed(self.plans.stages() if plans else (), agreed)
+        yield Stage("clock.advance", [consortium.after_closing()], timed=False)
+        yield from _signed(consortium.settling_stages(), financed)
+        if plans:
+            yield Stage("clock.advance", [self.plans.waiting()], timed=False)
+            yield from _signed(self.plans.releasing_stages(), agreed)
 
     def _use_preloaded(self, story: Story, number: int) -> None:
         """Let half of what is transferred and financed be receivables that were there before, spread over all."""
@@ -117,26 +153,57 @@ class Run:
         story.supplier = self.consortium.organisations[f"supplier {chosen % 60}"]
         story.receiver = self.consortium.organisations[f"supplier {(chosen + 1) % 60}"]
 
-    def measure(self, stories: int) -> Throughput:
+    def measure(self, stories: int, plans: int = 0) -> Throughput:
         """Sign everything beforehand, then time raw bytes in to receipts out."""
         signed_before, signatures_before = self.consortium.signed, self.consortium.signatures
-        before, closing, after = self.streams(stories)
-        steps = self.consortium.signed - signed_before - 1
-        signatures = self.consortium.signatures - signatures_before - 1
-        rate = verify_rate(before[:: max(len(before) // 4_000, 1)])
+        stages = list(self.stages(stories, plans))
+        clocks = sum(not stage.timed for stage in stages)
+        steps = self.consortium.signed - signed_before - clocks
+        signatures = self.consortium.signatures - signatures_before - clocks
+        streams = [
+            (timed, [raw for stage in group for raw in stage.raws])
+            for timed, group in itertools.groupby(stages, lambda stage: stage.timed)
+        ]
+        sample = streams[0][1]
+        rate = verify_rate(sample[:: max(len(sample) // 4_000, 1)])
         size = _size(self.directory)
         statuses: Counter[str] = Counter()
-        seconds = 0.0
-        for stream in (before, after):
-            started = time.perf_counter()
-            outcomes = self.engine.submit_many(stream)
-            seconds += time.perf_counter() - started
-            statuses.update(_label(outcome) for outcome in outcomes)
-            if stream is before:
-                _require([self.engine.submit(closing)])
-        rate = max(rate, verify_rate(after[:4_000] or before[:4_000]))
+        taken = [self.hand_in(raws, statuses) if timed else self.pass_time(raws) for timed, raws in streams]
+        rate = max(rate, verify_rate(streams[-1][1][:4_000]))
         grown = _size(self.directory) - size
-        return Throughput(steps, seconds, rate, signatures / steps, grown / steps, _peak_memory_mb(), dict(statuses))
+        timed_only = [spent for spent, (timed, _) in zip(taken, streams, strict=True) if timed]
+        return Throughput(
+            steps,
+            sum(spent.seconds for spent in timed_only),
+            sum(spent.cpu_seconds for spent in timed_only),
+            rate,
+            signatures / steps,
+            grown / steps,
+            _peak_memory_mb(),
+            dict(statuses),
+        )
+
+    def hand_in(self, raws: list[bytes], statuses: Counter[str]) -> Spent:
+        """Raw bytes in to receipts out."""
+        started, burnt = time.perf_counter(), time.process_time()
+        outcomes = self.engine.submit_many(raws)
+        spent = Spent(time.perf_counter() - started, time.process_time() - burnt)
+        statuses.update(_label(outcome) for outcome in outcomes)
+        return spent
+
+    def pass_time(self, raws: list[bytes]) -> Spent:
+        """Move the sandbox's clock and wait until the work that falls due by it is done, which is what is timed."""
+        committed(self.engine.submit_many(raws))
+        now = PresentState(self.engine).now()
+        started, burnt = time.perf_counter(), time.process_time()
+        while any(self._first_due(queue) <= now for queue in Queue):
+            time.sleep(POLL_SECONDS)
+        return Spent(time.perf_counter() - started, time.process_time() - burnt)
+
+    def _first_due(self, queue: Queue) -> int:
+        """When the first row of a queue is due."""
+        rows = self.engine.labelled(f"due/{queue:d}", 1)
+        return int(rows[0].partition("/")[0]) if rows else NEVER
 
     def close(self) -> None:
         self.engine.close()
@@ -148,10 +215,11 @@ def preloaded_id(number: int) -> str:
     return record_id("rcv", CHAIN_ID, "preloaded", str(number), 0)
 
 
-def _preload(store: RocksStore, consortium: Consortium, count: int) -> None:
+def _preload(directory: Path, consortium: Consortium, count: int) -> None:
     """Write `count` valid receivables straight into an empty ledger: rows, index and tree, as blocks would."""
-    template = _template(store, consortium)
-    opened = open_ledger(store, None)
+    template = _template(directory.with_name(f"{directory.name}-template"), consortium)
+    store = RocksStore(directory)
+    opened = open_ledger(store, consortium.genesis())
     for first in range(0, count, PRELOAD_ROWS):
         batch = Batch()
         changes: list[tuple[bytes, bytes | None]] = []
@@ -172,12 +240,15 @@ def _preload(store: RocksStore, consortium: Consortium, count: int) -> None:
     store.close()
 
 
-def _template(store: RocksStore, consortium: Consortium) -> Receivable:
-    """A receivable made valid by real steps, to be multiplied."""
-    engine = EmbeddedEngine(store, NODE_KEY, consortium.genesis())
+def _template(directory: Path, consortium: Consortium) -> Receivable:
+    """A receivable made valid by real steps on a ledger of its own, to be multiplied."""
+    shutil.rmtree(directory, ignore_errors=True)
+    engine = EmbeddedEngine(RocksStore(directory), NODE_KEY, consortium.genesis())
     story = consortium.stories(0, 1)[0]
-    _require(engine.submit_many([stage(story) for stage in consortium.issue_stages()]))
+    committed(engine.submit_many([sign(story) for _, sign in consortium.issue_stages()]))
     record = engine.query(f"receivable/{story.receivable}").record
+    engine.close()
+    shutil.rmtree(directory)
     if not isinstance(record, Receivable):
         raise TypeError("the template is no receivable")
     return record
@@ -205,12 +276,6 @@ def _label(outcome: Outcome) -> str:
     if isinstance(outcome, Committed):
         return outcome.status.label
     return f"not committed: {outcome}"
-
-
-def _require(outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        if not isinstance(outcome, Committed) or outcome.status is not Status.OK:
-            raise RuntimeError(f"a step that sets the scene was refused: {outcome}")
 
 
 def _size(directory: Path) -> int:

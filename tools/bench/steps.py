@@ -11,6 +11,7 @@ import datetime
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from nacl.signing import SigningKey
 
@@ -56,11 +57,13 @@ from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.kernel.transaction import body_bytes
 from tallystick.kernel.transfers.agreed import AcceptTransfer, RequestTransfer
+from tallystick.ledger.engine import Committed, Outcome
 from tallystick.wire import envelope
 from tallystick.wire.amounts import MAX_UNITS, Rate, Units
 from tallystick.wire.ids import record_id
 from tallystick.wire.instants import DAY_MS, MINUTE_MS, Instant
 from tallystick.wire.keys import to_base64
+from tallystick.wire.status import Status
 
 CHAIN_ID = "tallystick-bench"
 DEBTORS, SUPPLIERS, FUNDERS = 20, 60, 8
@@ -101,6 +104,10 @@ class Story:
     review: str = ""
 
 
+Named: TypeAlias = tuple[str, Callable[[Story], bytes]]
+"""A stage by the kind of its step, and the signing of that step of a story."""
+
+
 @dataclass
 class Consortium:
     """The genesis of the benchmark and the signing of its steps."""
@@ -110,13 +117,13 @@ class Consortium:
     signed: int = 0
     signatures: int = 0
     organisations: dict[str, Organisation] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)  # by owner
 
     def genesis(self) -> Genesis:
-        """One governor, auditor and custodian, and the trading members with every permission."""
+        """One member for each office, and the trading members with every permission."""
         named: list[tuple[str, tuple[Role, ...]]] = [
-            ("governor", (Role.GOVERNOR,)),
-            ("auditor", (Role.AUDITOR,)),
-            ("custodian", (Role.CUSTODIAN,)),
+            (office.value, (office,))
+            for office in (Role.GOVERNOR, Role.AUDITOR, Role.CUSTODIAN, Role.PLATFORM, Role.ARBITRATOR)
         ]
         named += [(f"debtor {n}", (Role.CLIENT, Role.CORE_ENTERPRISE)) for n in range(DEBTORS)]
         named += [(f"supplier {n}", (Role.CLIENT,)) for n in range(SUPPLIERS)]
@@ -186,15 +193,16 @@ class Consortium:
         return envelope.sign(body, *by.keys).to_bytes(), name
 
     def opening(self) -> Iterator[bytes]:
-        """Accounts for all who pay or are paid, and money for the funders."""
+        """Accounts for all who pay or are paid, and money for the funders and the debtors."""
         custodian = self.organisations["custodian"]
         for name, owner in self.organisations.items():
             if not name.startswith(("supplier", "funder", "debtor")):
                 continue
             raw, made = self.sign(owner, ApplyForAccount(currency=CURRENCY, custodian=custodian.id, papers=(PAPER,)))
             yield raw
-            yield self._decide(custodian, self._made("rev", owner, made, nth=1))
-            if name.startswith("funder"):
+            yield self.decide(custodian, self.made("rev", owner, made, nth=1))
+            account = self.accounts[owner.id] = self.made("acc", owner, made)
+            if name.startswith(("funder", "debtor")):
                 yield self.sign(
                     custodian,
                     BookDeposit(
@@ -202,16 +210,16 @@ class Consortium:
                         currency=CURRENCY,
                         units=Units(10**15),
                         remitter=owner.id,
-                        account=self._made("acc", owner, made),
+                        account=account,
                     ),
                 )[0]
 
     @staticmethod
-    def _made(prefix: str, by: Organisation, name: str, nth: int = 0) -> str:
+    def made(prefix: str, by: Organisation, name: str, nth: int = 0) -> str:
         """The id of the `nth` record that a step of one operation makes."""
         return record_id(prefix, CHAIN_ID, by.id, name, nth * ID_STRIDE)
 
-    def _decide(self, by: Organisation, review: str, fingerprints: tuple[str, ...] = ()) -> bytes:
+    def decide(self, by: Organisation, review: str, fingerprints: tuple[str, ...] = ()) -> bytes:
         decision = DecideReview(review=review, result=ReviewResult.APPROVE, fingerprints=fingerprints)
         return self.sign(by, decision)[0]
 
@@ -229,27 +237,39 @@ class Consortium:
             for n in range(first, first + count)
         ]
 
-    def issue_stages(self) -> tuple[Callable[[Story], bytes], ...]:
+    def issue_stages(self) -> tuple[Named, ...]:
         """Request, confirmation, review."""
-        return (self._request, self._confirm, self._valid)
+        return (
+            ("receivable.request", self._request),
+            ("receivable.confirm", self._confirm),
+            ("review.decide, receivable", self._valid),
+        )
 
-    def transfer_stages(self) -> tuple[Callable[[Story], bytes], ...]:
+    def transfer_stages(self) -> tuple[Named, ...]:
         """Request, acceptance, review."""
-        return (self._hand_on, self._accept, self._passed)
+        return (
+            ("transfer.request", self._hand_on),
+            ("transfer.accept", self._accept),
+            ("review.decide, transfer", self._passed),
+        )
 
-    def quoting_stages(self) -> tuple[Callable[[Story], bytes], ...]:
+    def quoting_stages(self) -> tuple[Named, ...]:
         """Financing up to its quote."""
-        return (self._finance, self._evaluate, self._quote)
+        return (
+            ("financing.request", self._finance),
+            ("financing.evaluate", self._evaluate),
+            ("financing.quote", self._quote),
+        )
 
-    def settling_stages(self) -> tuple[Callable[[Story], bytes], ...]:
+    def settling_stages(self) -> tuple[Named, ...]:
         """Financing from the award on, after the closing time."""
         return (
-            self._award,
-            self._client_signs,
-            self._funder_signs,
-            self._financing_passed,
-            self._register,
-            self._settle,
+            ("financing.award", self._award),
+            ("financing.sign_contract, client", self._client_signs),
+            ("financing.sign_contract, funder", self._funder_signs),
+            ("review.decide, financing", self._financing_passed),
+            ("financing.register", self._register),
+            ("financing.settle", self._settle),
         )
 
     def _fingerprint(self, story: Story) -> str:
@@ -269,7 +289,7 @@ class Consortium:
                 invoices=(InvoiceUse(fingerprint=self._fingerprint(story), amount=FACE, total=FACE),),
             ),
         )
-        story.receivable = self._made("rcv", story.supplier, made)
+        story.receivable = self.made("rcv", story.supplier, made)
         return raw
 
     def _confirm(self, story: Story) -> bytes:
@@ -279,11 +299,11 @@ class Consortium:
                 receivable=story.receivable, currency=CURRENCY, face=FACE, handling=PAPER, consent_to_notices=True
             ),
         )
-        story.review = self._made("rev", story.debtor, made)
+        story.review = self.made("rev", story.debtor, made)
         return raw
 
     def _valid(self, story: Story) -> bytes:
-        return self._decide(self.organisations["auditor"], story.review, (self._fingerprint(story),))
+        return self.decide(self.organisations["auditor"], story.review, (self._fingerprint(story),))
 
     def _hand_on(self, story: Story) -> bytes:
         raw, made = self.sign(
@@ -298,7 +318,7 @@ class Consortium:
                 background=PAPER,
             ),
         )
-        story.transfer = self._made("trf", story.supplier, made)
+        story.transfer = self.made("trf", story.supplier, made)
         return raw
 
     def _accept(self, story: Story) -> bytes:
@@ -306,11 +326,11 @@ class Consortium:
             story.receiver,
             AcceptTransfer(transfer=story.transfer, currency=CURRENCY, units=SHARE, handling=PAPER),
         )
-        story.review = self._made("rev", story.receiver, made)
+        story.review = self.made("rev", story.receiver, made)
         return raw
 
     def _passed(self, story: Story) -> bytes:
-        return self._decide(self.organisations["auditor"], story.review)
+        return self.decide(self.organisations["auditor"], story.review)
 
     def _finance(self, story: Story) -> bytes:
         raw, made = self.sign(
@@ -325,7 +345,7 @@ class Consortium:
                 invited=(story.funder.id,),
             ),
         )
-        story.financing = self._made("fin", story.supplier, made)
+        story.financing = self.made("fin", story.supplier, made)
         return raw
 
     def _evaluate(self, story: Story) -> bytes:
@@ -343,7 +363,7 @@ class Consortium:
         raw, made = self.sign(
             story.funder, QuoteFinancing(financing=story.financing, currency=CURRENCY, units=SHARE, terms=terms)
         )
-        story.quote = self._made("qte", story.funder, made)
+        story.quote = self.made("qte", story.funder, made)
         return raw
 
     def after_closing(self) -> bytes:
@@ -367,11 +387,11 @@ class Consortium:
 
     def _funder_signs(self, story: Story) -> bytes:
         raw, made = self.sign(story.funder, self._contract(story, PAPER))
-        story.review = self._made("rev", story.funder, made)
+        story.review = self.made("rev", story.funder, made)
         return raw
 
     def _financing_passed(self, story: Story) -> bytes:
-        return self._decide(self.organisations["auditor"], story.review)
+        return self.decide(self.organisations["auditor"], story.review)
 
     def _register(self, story: Story) -> bytes:
         number = f"R-{story.number}"
@@ -386,3 +406,10 @@ class Consortium:
         days = 89
         discount = (2 * SHARE * 5_500_000 * days + 365 * 10**8) // (2 * 365 * 10**8)
         return Units(SHARE - discount)
+
+
+def committed(outcomes: list[Outcome]) -> None:
+    """Whatever is not measured must be done. Raises RuntimeError."""
+    for outcome in outcomes:
+        if not isinstance(outcome, Committed) or outcome.status is not Status.OK:
+            raise RuntimeError(f"a step that sets the scene was refused: {outcome}")

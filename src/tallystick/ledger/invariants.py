@@ -8,18 +8,15 @@ record that breaks a rule is named. Execution again from the genesis is `fsck`'s
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tallystick.kernel.accounts.bank_references import BankReference
 from tallystick.kernel.accounts.book import ASSETS
 from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.core.fields import Interval
-from tallystick.kernel.core.record import TABLES, Record
+from tallystick.kernel.core.record import TABLES
 from tallystick.kernel.financing.records import Financing
-from tallystick.kernel.plans.records import Certificate, Dispute, Plan, TrancheState
-from tallystick.kernel.products.records import Product
 from tallystick.kernel.receivables.records import (
     PENDING_STATES,
     Invoice,
@@ -33,14 +30,13 @@ from tallystick.kernel.redemption.records import Redemption
 from tallystick.kernel.transaction import read_checked
 from tallystick.kernel.transfers.records import PENDING_STATES as PENDING_TRANSFERS
 from tallystick.kernel.transfers.records import Transfer
+from tallystick.ledger import plan_invariants as plans
 from tallystick.ledger.engine import Cursor, Engine, NotYet, Pruned, StateProof
+from tallystick.ledger.violations import Check, Violation, rows_of
 from tallystick.proof import comet
 from tallystick.proof.state_proof import app_hash, key_hash, proof_holds, value_hash
 from tallystick.wire.keys import verifies
 
-R = TypeVar("R", bound=Record)
-
-PAGE = 2_000
 PROVEN_PER_TABLE = 2_000
 HEADER_SECONDS = 10.0
 GIVEN_BACK = frozenset(
@@ -56,27 +52,12 @@ GIVEN_BACK = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """A rule that does not hold, and the record that shows it."""
-
-    record: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.record}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
     """One rule over the whole ledger: how many things it looked at, and the first that breaks it."""
 
     name: str
     looked_at: int
     violation: Violation | None = None
-
-
-Check = Callable[[Engine], Iterator[Violation | None]]
-"""Looks at one thing after another: None where it holds, and ends at the first `Violation`."""
 
 
 def audit(engine: Engine) -> Iterator[Checked]:
@@ -91,21 +72,11 @@ def audit(engine: Engine) -> Iterator[Checked]:
         yield Checked(name, looked_at)
 
 
-def _rows(engine: Engine, kind: type[R]) -> Iterator[R]:
-    after = ""
-    while True:
-        page = engine.scan(kind.table, after, PAGE)
-        yield from (row for row in page if isinstance(row, kind))
-        if len(page) < PAGE:
-            return
-        after = page[-1].id
-
-
 def check_records(engine: Engine) -> Iterator[Violation | None]:
     """Every record of every table can be read, and stands under its own key."""
     for table, kind in sorted(TABLES.items()):
         last = ""
-        for row in _rows(engine, kind):
+        for row in rows_of(engine, kind):
             if row.table != table or row.id <= last:
                 yield Violation(row.key, f"found in table {table} after id {last}")
             last = row.id
@@ -115,9 +86,9 @@ def check_records(engine: Engine) -> Iterator[Violation | None]:
 def check_parcels(engine: Engine) -> Iterator[Violation | None]:
     """Live parcels ascend, never overlap, and add up to what is neither redeemed nor cancelled (9.2)."""
     rows: dict[str, list[Parcel]] = defaultdict(list)
-    for row in _rows(engine, ParcelRow):
+    for row in rows_of(engine, ParcelRow):
         rows[row.receivable].append(row.parcel)
-    for receivable in _rows(engine, Receivable):
+    for receivable in rows_of(engine, Receivable):
         parcels = rows.pop(receivable.id, []) if receivable.in_rows else list(receivable.parcels)
         parcels.sort(key=lambda parcel: parcel.interval.first)
         what = _parcels_fault(receivable, parcels)
@@ -157,18 +128,18 @@ def _locks_fault(parcel: Parcel) -> str | None:
 def check_pending(engine: Engine) -> Iterator[Violation | None]:
     """Each lock is that of a step under way on exactly these units, and each such step holds its lock (9.3)."""
     held: dict[str, tuple[str, Interval, LockKind]] = {}
-    parcels = [(row.id, row.parcels) for row in _rows(engine, Receivable)]
-    parcels.extend((row.receivable, (row.parcel,)) for row in _rows(engine, ParcelRow))
+    parcels = [(row.id, row.parcels) for row in rows_of(engine, Receivable)]
+    parcels.extend((row.receivable, (row.parcel,)) for row in rows_of(engine, ParcelRow))
     for receivable, live in parcels:
         for parcel in live:
             for one in parcel.locks:
                 if one.by in held:
                     yield Violation(f"receivable/{receivable}", f"{one.by} holds units twice")
                 held[one.by] = (receivable, one.interval, one.kind)
-    for transfer in _rows(engine, Transfer):
+    for transfer in rows_of(engine, Transfer):
         if transfer.state in PENDING_TRANSFERS:
             yield _lock_fault(transfer.key, held.pop(transfer.id, None), transfer.receivable, transfer.interval)
-    for financing in _rows(engine, Financing):
+    for financing in rows_of(engine, Financing):
         lock = held.pop(financing.id, None)
         if lock is not None:
             yield _lock_fault(financing.key, lock, financing.receivable, financing.interval, is_live=financing.pledges)
@@ -191,7 +162,7 @@ def check_balances(engine: Engine) -> Iterator[Violation | None]:
     """For each custodian and currency the bank mirror and claims equal what is owed; nothing is negative (9.1)."""
     assets: dict[tuple[str, str], int] = defaultdict(int)
     liabilities: dict[tuple[str, str], int] = defaultdict(int)
-    for row in _rows(engine, Balance):
+    for row in rows_of(engine, Balance):
         side = assets if row.id.partition("/")[0] in ASSETS else liabilities
         side[row.custodian, row.currency] += int(row.units)
         yield Violation(row.key, f"it holds {row.units}") if row.units < 0 else None
@@ -203,7 +174,7 @@ def check_balances(engine: Engine) -> Iterator[Violation | None]:
 
 def check_accounts(engine: Engine) -> Iterator[Violation | None]:
     """A closed or refused account holds nothing."""
-    for account in _rows(engine, Account):
+    for account in rows_of(engine, Account):
         row = engine.query(f"balance/{account.ledger_account}").record
         holds = isinstance(row, Balance) and row.units > 0
         wrong = holds and account.state is not AccountState.OPEN
@@ -214,12 +185,12 @@ def check_money_set_aside(engine: Engine) -> Iterator[Violation | None]:
     """What is held for a receivable's redeemed units is there, unit for unit, and earmarks name their receivable."""
     wanted: dict[str, int] = defaultdict(int)
     earmarks: set[str] = set()
-    for row in _rows(engine, Redemption):
+    for row in rows_of(engine, Redemption):
         for share in row.held:
             wanted[f"hold/{share.custodian}/{row.currency}/{row.id}"] += int(share.interval.length)
         if row.earmarked_at is not None:
             earmarks.add(f"earmark/{row.earmarked_at}/{row.currency}/{row.id}")
-    for money in _rows(engine, Balance):
+    for money in rows_of(engine, Balance):
         if money.id.startswith("earmark/"):
             what = "money is set aside for a receivable that does not say so"
             yield None if money.units == 0 or money.id in earmarks else Violation(money.key, what)
@@ -231,104 +202,14 @@ def check_money_set_aside(engine: Engine) -> Iterator[Violation | None]:
         yield None if units == 0 else Violation(f"balance/{name}", f"{units} are held for holders and not there")
 
 
-def check_plans(engine: Engine) -> Iterator[Violation | None]:
-    """Deposited = held + released + refunded + fees + reversed, for each plan; what it holds is in its escrow (9.1).
-
-    The same for each tranche, with what rolled on. What open disputes are about is what is disputed, no more and no
-    less, and a plan that has ended holds nothing.
-    """
-    disputed: dict[tuple[str, int], int] = defaultdict(int)
-    for dispute in _rows(engine, Dispute):
-        if dispute.is_open:
-            disputed[dispute.plan, dispute.tranche] += int(dispute.units)
-    escrows = {row.id: int(row.units) for row in _rows(engine, Balance) if row.id.startswith("escrow/")}
-    for plan in _rows(engine, Plan):
-        held = int(plan.fee_reserve) + sum(int(tranche.held) for tranche in plan.tranches)
-        name = f"escrow/{plan.custodian}/{plan.currency}/{plan.id}"
-        what = _plan_fault(plan, held, escrows.pop(name, 0))
-        for number, tranche in enumerate(plan.tranches, 1):
-            what = what or _tranche_fault(number, tranche, disputed.pop((plan.id, number), 0))
-        yield None if what is None else Violation(plan.key, what)
-    for name, units in sorted(escrows.items()):
-        yield None if units == 0 else Violation(f"balance/{name}", f"{units} stand in escrow for no plan")
-    for (plan_id, number), units in sorted(disputed.items()):
-        yield Violation(f"plan/{plan_id}", f"{units} of tranche {number}, which it does not have, are disputed")
-
-
-def _plan_fault(plan: Plan, held: int, in_escrow: int) -> str | None:
-    gone = int(plan.released) + int(plan.refunded) + int(plan.fees) + int(plan.reversed)
-    if int(plan.deposited) != held + gone:
-        return f"{plan.deposited} were deposited, {held} are held and {gone} have left"
-    if in_escrow != held:
-        return f"it says that it holds {held}, {in_escrow} stand in its escrow"
-    if held and (plan.ended is not None or not plan.version):
-        return f"it is {plan.state.value} and holds {held}"
-    return None
-
-
-def _tranche_fault(number: int, tranche: TrancheState, disputed: int) -> str | None:
-    gone = (tranche.released, tranche.refunded, tranche.fees, tranche.reversed, tranche.rolled)
-    left = sum(int(units) for units in gone)
-    if int(tranche.deposited) != int(tranche.held) + left:
-        return f"tranche {number} got {tranche.deposited}, holds {tranche.held}, and {left} have left it"
-    if int(tranche.disputed) + int(tranche.retained) > int(tranche.held):
-        return f"more of tranche {number} is disputed and retained than it holds"
-    if int(tranche.disputed) != disputed:
-        return f"{tranche.disputed} of tranche {number} are disputed, open disputes are about {disputed}"
-    return None
-
-
-def check_certificates(engine: Engine) -> Iterator[Violation | None]:
-    """Each certificate's sums add up, a tranche is released once, and certificates name all that it paid (9.4)."""
-    paid: dict[tuple[str, int], tuple[int, int]] = {}
-    released: set[tuple[str, int]] = set()
-    for row in _rows(engine, Certificate):
-        parts = (row.recovered, row.retained, row.disputed, row.released, row.fees)
-        if int(row.certified) != sum(int(part) for part in parts):
-            yield Violation(row.key, f"{row.certified} were certified, its parts add up to something else")
-        of = (row.plan, row.tranche)
-        if row.cause == "release" and of in released:
-            yield Violation(row.key, f"tranche {row.tranche} of {row.plan} was released before")
-        if row.cause == "release":
-            released.add(of)
-        before = paid.get(of, (0, 0))
-        paid[of] = (before[0] + int(row.released), before[1] + int(row.fees))
-        yield None
-    for plan in _rows(engine, Plan):
-        for number, tranche in enumerate(plan.tranches, 1):
-            said, counted = paid.pop((plan.id, number), (0, 0)), (int(tranche.released), int(tranche.fees))
-            what = f"tranche {number} paid {counted}, its certificates say {said}"
-            yield None if said == counted else Violation(plan.key, what)
-    for plan_id, number in sorted(paid):
-        yield Violation(f"plan/{plan_id}", f"a certificate is about its tranche {number}, which it does not have")
-
-
-def check_products(engine: Engine) -> Iterator[Violation | None]:
-    """What a product counts is what its plans say that they count for, and within its cap (DOMAIN section 3)."""
-    counted: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for plan in _rows(engine, Plan):
-        if plan.version:
-            units, live = counted[plan.product]
-            counted[plan.product] = (units + int(plan.committed), live + (plan.ended is None))
-    for product in _rows(engine, Product):
-        found = counted.pop(product.id, (0, 0))
-        said = (int(product.committed), product.live_plans)
-        if found != said:
-            yield Violation(product.key, f"its plans count for {found[0]}, {found[1]} live; it says {said}")
-        over = product.committed > product.terms.cap
-        yield Violation(product.key, f"plans may release more than its cap of {product.terms.cap}") if over else None
-    for name in sorted(counted):
-        yield Violation(f"product/{name}", "plans name it and it has no record")
-
-
 def check_invoices(engine: Engine) -> Iterator[Violation | None]:
     """An invoice's use is the sum over the receivables that it backs, and no more than it amounts to (9.3)."""
     used: dict[str, int] = defaultdict(int)
-    for receivable in _rows(engine, Receivable):
+    for receivable in rows_of(engine, Receivable):
         if receivable.state not in GIVEN_BACK:
             for use in receivable.invoices:
                 used[use.fingerprint] += int(use.amount)
-    for invoice in _rows(engine, Invoice):
+    for invoice in rows_of(engine, Invoice):
         summed = used.pop(invoice.id, 0)
         if summed != invoice.used:
             yield Violation(invoice.key, f"receivables use {summed} of it, the record says {invoice.used}")
@@ -340,8 +221,8 @@ def check_invoices(engine: Engine) -> Iterator[Violation | None]:
 
 def check_states(engine: Engine) -> Iterator[Violation | None]:
     """Every party to a receivable is a member; one that is pending has a deadline, one that is valid a due day."""
-    known = {row.id for row in _rows(engine, TABLES["member"])}
-    for receivable in _rows(engine, Receivable):
+    known = {row.id for row in rows_of(engine, TABLES["member"])}
+    for receivable in rows_of(engine, Receivable):
         missing = {receivable.debtor, receivable.creditor, *(one.holder for one in receivable.parcels)} - known
         if missing:
             yield Violation(receivable.key, f"{min(missing)} is no member")
@@ -353,7 +234,7 @@ def check_states(engine: Engine) -> Iterator[Violation | None]:
 
 def check_bank_references(engine: Engine) -> Iterator[Violation | None]:
     """Each reference of a custodian's bank was used for one record, which stands (9.9)."""
-    for row in _rows(engine, BankReference):
+    for row in rows_of(engine, BankReference):
         yield None if row.used_for else Violation(row.key, "it was used for nothing")
 
 
@@ -465,9 +346,10 @@ CHECKS: dict[str, Check] = {
     "assets equal liabilities": check_balances,
     "only open accounts hold money": check_accounts,
     "money set aside is there": check_money_set_aside,
-    "plans' money is in escrow": check_plans,
-    "releases are certified, and once": check_certificates,
-    "products count what their plans may release": check_products,
+    "plans' money is in escrow": plans.check_plans,
+    "wages in transit are those that sheets owe": plans.check_wages,
+    "releases are certified, and once": plans.check_certificates,
+    "products count what their plans may release": plans.check_products,
     "invoices back no more than they amount to": check_invoices,
     "parties are members, states fit": check_states,
     "bank references are used once": check_bank_references,

@@ -92,7 +92,7 @@ class Opened:
     def advance(self, executed: ExecutedBlock, tip: Tip) -> None:
         """Follow a block whose batch is on the disk."""
         self.tree.commit(executed.delta)
-        self.state.take_over(executed.overlay.records)
+        self.state.take_over(executed.overlay)
         self.tip = tip
         if tip.header is not None:
             self.hashes[tip.height] = tip.header.hash().hex()

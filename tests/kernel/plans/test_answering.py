@@ -9,6 +9,7 @@ from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember, SuspendMember
 from tallystick.kernel.plans.answering import AcceptEvidence, SendBackEvidence
+from tallystick.kernel.plans.cases import Answer, EvidenceState
 from tallystick.kernel.plans.conditions import (
     AllOf,
     AnyOf,
@@ -20,7 +21,7 @@ from tallystick.kernel.plans.conditions import (
     VerifiersAccept,
 )
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Answer, EvidenceState, Phase
+from tallystick.kernel.plans.records import Phase
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status

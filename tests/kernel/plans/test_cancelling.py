@@ -9,18 +9,10 @@ from tallystick.kernel.accounts.freezes import FreezeAccount
 from tallystick.kernel.accounts.reversing import ReverseDeposit
 from tallystick.kernel.plans.answering import AcceptEvidence
 from tallystick.kernel.plans.cancelling import CancelPlan, CancelUnfunded
+from tallystick.kernel.plans.cases import Evidence, EvidenceState
 from tallystick.kernel.plans.conditions import OnDate
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import (
-    Evidence,
-    EvidenceState,
-    Material,
-    Phase,
-    PlanState,
-    Retention,
-    Unmet,
-    Unused,
-)
+from tallystick.kernel.plans.records import Material, Phase, PlanState, Retention, Unmet, Unused
 from tallystick.kernel.products.records import FeePayer, FeeTerms
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.status import Status

@@ -12,17 +12,9 @@ from tallystick.kernel.core.record import Queue
 from tallystick.kernel.plans import releasing
 from tallystick.kernel.plans.answering import AcceptEvidence
 from tallystick.kernel.plans.cancelling import CancelPlan
+from tallystick.kernel.plans.cases import DisputeState, Refund
 from tallystick.kernel.plans.conditions import AllOf, OnDate, PayerAccepts
-from tallystick.kernel.plans.records import (
-    DisputeState,
-    Phase,
-    PlanState,
-    Refund,
-    Retention,
-    TrancheTerms,
-    Unmet,
-    Unused,
-)
+from tallystick.kernel.plans.records import Phase, PlanState, Retention, TrancheTerms, Unmet, Unused
 from tallystick.kernel.plans.refunds import RequestRefund
 from tallystick.kernel.products.records import Product, ProductState, Silence
 from tallystick.wire.amounts import Rate, Units

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tallystick.kernel.core.fields import Position
+from tallystick.kernel.plans.cases import DisputeState
 from tallystick.kernel.plans.disputes import MAX_OPEN
-from tallystick.kernel.plans.records import DisputeState, Phase, PlanState, Unmet
+from tallystick.kernel.plans.records import Phase, PlanState, Unmet
 from tallystick.wire.amounts import MAX_UNITS, Units
 from tallystick.wire.status import Status
 from tests.support.accounts import money

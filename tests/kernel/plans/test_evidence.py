@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tallystick.kernel.membership.records import Role
+from tallystick.kernel.plans.cases import EvidenceState
 from tallystick.kernel.plans.conditions import (
     AllOf,
     DataStated,
@@ -13,7 +14,7 @@ from tallystick.kernel.plans.conditions import (
     VerifiersAccept,
 )
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import MAX_MATERIALS, MAX_SUBMITTED, EvidenceState, Phase
+from tallystick.kernel.plans.records import MAX_MATERIALS, MAX_SUBMITTED, Phase
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status

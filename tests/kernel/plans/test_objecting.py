@@ -5,8 +5,9 @@ import datetime
 import pytest
 
 from tallystick.kernel.plans.answering import AcceptEvidence
+from tallystick.kernel.plans.cases import Certificate, DisputeState
 from tallystick.kernel.plans.disputes import MAX_OPEN
-from tallystick.kernel.plans.records import Certificate, DisputeState, Phase, PlanState, Retention
+from tallystick.kernel.plans.records import Phase, PlanState, Retention
 from tallystick.kernel.plans.releasing import ReleaseTranche
 from tallystick.kernel.products.records import FeePayer, FeeTerms
 from tallystick.wire.amounts import ZERO, Rate, Units

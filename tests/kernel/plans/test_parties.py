@@ -16,10 +16,11 @@ from tallystick.kernel.membership.standing import (
     SuspendMember,
 )
 from tallystick.kernel.plans.answering import AcceptEvidence
+from tallystick.kernel.plans.cases import DisputeState, Refund, RefundState
 from tallystick.kernel.plans.conditions import AllOf, DataStated, PayerAccepts, PlatformAccepts, VerifiersAccept
 from tallystick.kernel.plans.evidence import SubmitEvidence
 from tallystick.kernel.plans.funding import FundPlan
-from tallystick.kernel.plans.records import DisputeState, Phase, PlanState, Refund, RefundState, Retention, Unmet
+from tallystick.kernel.plans.records import Phase, PlanState, Retention, Unmet
 from tallystick.kernel.plans.refunds import ConsentToRefund, RequestRefund
 from tallystick.kernel.products.records import Product, ProductState
 from tallystick.wire.amounts import Rate, Units

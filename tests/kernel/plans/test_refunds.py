@@ -8,7 +8,8 @@ from tallystick.kernel.accounts.freezes import FreezeAccount
 from tallystick.kernel.plans import escrow
 from tallystick.kernel.plans.answering import AcceptEvidence
 from tallystick.kernel.plans.cancelling import CancelPlan
-from tallystick.kernel.plans.records import Phase, PlanState, Refund, RefundState
+from tallystick.kernel.plans.cases import Refund, RefundState
+from tallystick.kernel.plans.records import Phase, PlanState
 from tallystick.kernel.plans.refunds import ConsentToRefund, DeclineRefund, RequestRefund
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.status import Status

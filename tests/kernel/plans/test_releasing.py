@@ -14,14 +14,7 @@ from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SuspendMember
 from tallystick.kernel.plans import releasing
 from tallystick.kernel.plans.conditions import AllOf, AnyOf, OnDate, PayerAccepts, PlatformAccepts
-from tallystick.kernel.plans.records import (
-    Phase,
-    PlanState,
-    Retention,
-    TrancheTerms,
-    Unmet,
-    Unused,
-)
+from tallystick.kernel.plans.records import Phase, PlanState, Retention, TrancheTerms, Unmet, Unused
 from tallystick.kernel.plans.releasing import ReleaseTranche
 from tallystick.kernel.products.records import Method
 from tallystick.wire.amounts import RATE_SCALE, Rate, Units

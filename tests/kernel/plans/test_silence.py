@@ -7,8 +7,9 @@ import pytest
 
 from tallystick.kernel.membership.standing import SucceedMember
 from tallystick.kernel.plans.answering import SendBackEvidence
+from tallystick.kernel.plans.cases import Dispute, DisputeState
 from tallystick.kernel.plans.conditions import AnyOf, OnDate, PlatformAccepts, VerifiersAccept
-from tallystick.kernel.plans.records import Dispute, DisputeState, Phase, PlanState, Unmet
+from tallystick.kernel.plans.records import Phase, PlanState, Unmet
 from tallystick.kernel.products.records import Silence
 from tallystick.wire.instants import Instant
 from tests.support.accounts import money

@@ -71,6 +71,10 @@ def made(fee: FeeTerms, *pairs: tuple[TrancheTerms, TrancheState], **fields: Any
         fee=fee,
         long_stop_on=DAY,
         default_split=50,
+        funding_grace_days=5,
+        evidence_rounds=3,
+        extensions=3,
+        negotiation_days=10,
     )
     version = PlanVersion(
         id=f"{plan_id}/1",

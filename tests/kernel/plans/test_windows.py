@@ -7,6 +7,7 @@ from tallystick.kernel.calendar.days import end_of, start_of
 from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember
+from tallystick.kernel.plans.cases import Dispute, DisputeState, EvidenceState
 from tallystick.kernel.plans.conditions import (
     AllOf,
     AnyOf,
@@ -16,15 +17,7 @@ from tallystick.kernel.plans.conditions import (
     PlatformAccepts,
     VerifiersAccept,
 )
-from tallystick.kernel.plans.records import (
-    Dispute,
-    DisputeState,
-    EvidenceState,
-    Phase,
-    PlanState,
-    TrancheTerms,
-    Unmet,
-)
+from tallystick.kernel.plans.records import Phase, PlanState, TrancheTerms, Unmet
 from tallystick.kernel.products.records import Silence
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import Instant
@@ -265,12 +258,13 @@ def test_extended_by_evidence_that_comes_then() -> None:
     assert state_of(world, plan).released == PART
 
 
-def test_no_extension_reaches_past_the_long_stop() -> None:
+def test_no_extension_leaves_too_little_time_before_the_long_stop() -> None:
+    """What comes in its last moment is answered within five days and objected to within three."""
     stop = datetime.date(2026, 8, 31)
     fields: dict[str, Any] = {"long_stop_on": stop, "payment_until_on": datetime.date(2026, 8, 1)}
-    world, _, plan = scene(tranche(if_unmet=Unmet.EXTEND, extend_days=123), **fields)
+    world, _, plan = scene(tranche(if_unmet=Unmet.EXTEND, extend_days=115), objection_days=3, answer_days=5, **fields)
     past(world, state_of(world, plan).unmet_at)
-    assert state_of(world, plan).unmet_at == end_of(world.state, stop)
-    world, _, plan = scene(tranche(if_unmet=Unmet.EXTEND, extend_days=124), **fields)
+    assert state_of(world, plan).unmet_at == end_of(world.state, stop - datetime.timedelta(days=8))
+    world, _, plan = scene(tranche(if_unmet=Unmet.EXTEND, extend_days=116), objection_days=3, answer_days=5, **fields)
     past(world, state_of(world, plan).unmet_at)
     assert (state_of(world, plan).extended, state_of(world, plan).disputed) == (0, PART)

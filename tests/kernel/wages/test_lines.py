@@ -10,9 +10,10 @@ from tallystick.kernel.membership.keys import SetSigningPolicy
 from tallystick.kernel.membership.records import SigningRule
 from tallystick.kernel.membership.standing import SuspendMember
 from tallystick.kernel.plans.answering import SendBackEvidence
+from tallystick.kernel.plans.cases import Evidence
 from tallystick.kernel.plans.conditions import AllOf, DataStated, DocumentsIn, OnDate, PayerAccepts
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Evidence, Material, Phase
+from tallystick.kernel.plans.records import Material, Phase
 from tallystick.kernel.products.records import Business
 from tallystick.kernel.wages.records import CHUNK_LINES, LineState, SheetState, WageChunk
 from tallystick.wire.amounts import MAX_UNITS, Units

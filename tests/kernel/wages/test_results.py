@@ -8,7 +8,8 @@ from tallystick.kernel.governance.policies import Policies
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.membership.standing import SucceedMember
 from tallystick.kernel.plans.answering import AcceptEvidence
-from tallystick.kernel.plans.records import Certificate, Phase, Plan, PlanState, PlanVersion
+from tallystick.kernel.plans.cases import Certificate
+from tallystick.kernel.plans.records import Phase, Plan, PlanState, PlanVersion
 from tallystick.kernel.wages.records import CHUNK_LINES, LineState, SheetState, WageChunk
 from tallystick.kernel.wages.results import ReturnedLine
 from tallystick.wire.amounts import Units

@@ -47,6 +47,9 @@ def set_policy(town: Town) -> Proposal | None:
             {"settle_days": town.rng.choice((1, 6)), "contract_days": 2},
             {"publish_by_policy": town.rng.random() < 0.5},
             {"min_split": str(town.rng.choice((1, 50)))},
+            {"funding_grace_days": town.rng.choice((0, 4)), "evidence_rounds": town.rng.choice((1, 3))},
+            {"extensions": town.rng.choice((0, 3)), "negotiation_days": town.rng.choice((1, 6))},
+            {"payee_copy_suffices": town.rng.random() < 0.3, "plan_confirm_days": town.rng.choice((1, 8))},
         )
     )
     return _together(town, SetPolicy(changes=changes, from_on=today(town) + DAY * town.rng.choice((1, 9))))

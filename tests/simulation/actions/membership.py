@@ -40,6 +40,7 @@ from tallystick.kernel.membership.standing import (
     SucceedMember,
     SuspendMember,
 )
+from tallystick.kernel.products.records import Product
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.reviews.operations import DecideReview, NoteReview
 from tallystick.kernel.reviews.records import (
@@ -91,7 +92,9 @@ def apply_for_membership(town: Town) -> Proposal | None:
         return None
     key, public = new_key(town)
     name = f"Newcomer {len(town.keys)}"
-    roles: tuple[Role, ...] = (town.rng.choice((Role.CLIENT, Role.FUNDER, Role.CORE_ENTERPRISE, Role.AUDITOR)),)
+    roles: tuple[Role, ...] = (
+        town.rng.choice((Role.CLIENT, Role.FUNDER, Role.CORE_ENTERPRISE, Role.AUDITOR, Role.VERIFIER)),
+    )
     asked = ApplyForMembership(
         legal_name=name,
         identifier=lei(name + town.genesis.chain_id),
@@ -124,7 +127,7 @@ def endorse_roles(town: Town) -> Proposal | None:
     return propose(signers[0], EndorseRoles(member=member.id, roles=roles), also=signers[1])
 
 
-@action(110)
+@action(170)
 def decide_review(town: Town) -> Proposal | None:
     review = pick(town.rng, [row for row in town.rows(Review) if row.state is ReviewState.REQUESTED])
     if review is None:
@@ -153,6 +156,9 @@ def _reviewer_for(town: Town, review: Review) -> str | None:
         account: Any = town.find(Account, review.subject)
         if account.custodian not in voted:
             return str(account.custodian)
+    if review.subject_kind == "product" and town.rng.random() < 0.95:
+        product: Any = town.find(Product, review.subject)
+        return str(product.platform) if product.platform not in voted else None
     panel = town.rng.choice(review.panels)
     return holder_of(town, panel.role, *out)
 

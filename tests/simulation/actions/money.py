@@ -3,19 +3,12 @@
 import datetime
 from typing import Any
 
-from tallystick.kernel.accounts.deposits import (
-    AnnounceDeposit,
-    AssignDeposit,
-    BookDeposit,
-    Deposit,
-    DepositState,
-    ReturnDeposit,
-    ReverseDeposit,
-)
+from tallystick.kernel.accounts.deposits import AnnounceDeposit, AssignDeposit, BookDeposit, Deposit, DepositState
 from tallystick.kernel.accounts.freezes import DeductByOrder, FreezeAccount, UnfreezeAccount
 from tallystick.kernel.accounts.funds import TransferFunds
 from tallystick.kernel.accounts.opening import ApplyForAccount, CloseAccount
 from tallystick.kernel.accounts.records import Account, AccountState, Balance
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.recourse.claims import ClaimRecourse, PayRecourse, RefuseRecourse, WriteOff

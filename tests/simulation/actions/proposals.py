@@ -32,12 +32,18 @@ class Proposal:
 
 Action = Callable[[Town], "Proposal | None"]
 ACTIONS: dict[str, tuple[int, Action]] = {}
+RARE_FIRST = 5
+PLAN_ROOMS = ("products", "plans", "escrow", "releases", "wages")
+TRADE_ROOMS = ("receivables", "financing")
+LEANINGS = {"trade": (1.0, 0.1), "plans": (0.2, 3.0), "both": (1.0, 1.0)}
+"""What a run is mostly about: factors for the weights of the actions of the trade's and of the plans' rooms."""
 
 
 def action(weight: int) -> Callable[[Action], Action]:
     """Register an action; `weight` is how often it is tried."""
 
     def register(function: Action) -> Action:
+        assert function.__name__ not in ACTIONS, f"two actions are named {function.__name__}"
         ACTIONS[function.__name__] = (weight, function)
         return function
 
@@ -87,3 +93,15 @@ def traders(town: Town) -> list[str]:
     return [
         row.id for row in town.rows(Member) if row.is_admitted and any(one.until is None for one in row.permissions)
     ]
+
+
+def weights(leaning: str, undone: set[str]) -> list[float]:
+    """How often each action is tried, in the order of their names; what has not succeeded in this run more often."""
+    trade, plans_too = LEANINGS[leaning]
+    found = []
+    for name in sorted(ACTIONS):
+        weight, function = ACTIONS[name]
+        room = function.__module__.rpartition(".")[2]
+        factor = plans_too if room in PLAN_ROOMS else trade if room in TRADE_ROOMS else 1.0
+        found.append(weight * factor * (RARE_FIRST if name in undone and factor >= 1.0 else 1))
+    return found

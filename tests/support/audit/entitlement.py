@@ -27,6 +27,15 @@ NEW_BUSINESS = frozenset(
         "financing.award",
         "financing.sign_contract",
         "account.apply",
+        "product.apply",
+        "product.counter_contract",
+        "product.correct",
+        "product.authorise",
+        "product.draft_contracts",
+        "product.sign_contract",
+        "plan.propose",
+        "plan.confirm",
+        "plan.amend",
     }
 )
 """New requests, offers, quotes, awards and signatures: what a suspended member may not do (DOMAIN, Suspension)."""
@@ -51,6 +60,7 @@ ROLE_OF = {
     "account.freeze": "custodian",
     "account.unfreeze": "custodian",
     "account.deduct_by_order": "custodian",
+    "wage.line_result": "custodian",
     "financing.evaluate": "funder",
     "financing.quote": "funder",
     "financing.reveal": "funder",
@@ -69,11 +79,20 @@ ROLE_OF = {
 """A role of which some signer must be a holder."""
 
 NEEDS_ADMIN = frozenset({"key.add", "key.revoke", "signing_policy.set", "member.update", "member.leave"})
+NEEDS_FOUR_EYES = frozenset({"wage.lines", "wage.line_correct", "wage.line_withdraw"})
 AMOUNTS = {
     "receivable.request": "face",
     "receivable.confirm": "face",
     "financing.settle": "net",
     "financing.confirm_receipt": "net",
+    "product.authorise": "cap",
+    "product.sign_contract": "cap",
+    "plan.propose": "total",
+    "plan.confirm": "total",
+    "plan.amend": "total",
+    "plan.confirm_amendment": "total",
+    "dispute.offer": "to_payee",
+    "dispute.accept_offer": "to_payee",
 }
 PERMISSIONS = {
     "receivable.request": ("issue", "face"),
@@ -81,7 +100,44 @@ PERMISSIONS = {
     "transfer.accept": ("receive", "units"),
     "financing.request": ("finance", "units"),
 }
-REVIEWERS = {"account": "custodian"}
+OFFICES: dict[str, dict[str, tuple[str, ...]]] = {
+    "product": {
+        "product.counter_contract": ("payer",),
+        "product.withdraw": ("payee",),
+        "product.authorise": ("payer",),
+        "product.decline": ("payer",),
+        "product.draft_contracts": ("platform",),
+        "product.suspend": ("platform",),
+        "product.resume": ("platform",),
+        "product.close": ("payer", "payee"),
+        "plan.propose": ("payer",),
+    },
+    "plan": {
+        "plan.check": ("platform",),
+        "plan.confirm": ("payee",),
+        "plan.decline": ("payee",),
+        "plan.withdraw": ("payer",),
+        "plan.fund": ("payer",),
+        "plan.amend": ("payer",),
+        "plan.confirm_amendment": ("payee",),
+        "plan.cancel_unfunded": ("payee",),
+        "plan.cancel": ("payer", "payee"),
+        "refund.request": ("payer",),
+        "wage.lines": ("payer",),
+    },
+    "refund": {"refund.consent": ("payee",), "refund.decline": ("payee",)},
+    "dispute": {"dispute.rule": ("arbitrator",)},
+}
+"""Who of those that a record names must sign an operation on it. Where either side may, the model of plans looks."""
+
+SHEETS = {
+    "wage.line_result": ("custodian",),
+    "wage.line_correct": ("payer",),
+    "wage.line_withdraw": ("payer", "payee"),
+}
+"""The same of a released wage sheet, which may outlive its plan: whoever stands in their place signs."""
+
+REVIEWERS = {"account": "custodian", "product": "platform"}
 """Who decides reviews of a subject, where it is not an auditor."""
 
 
@@ -167,6 +223,9 @@ class Entitlement:
         sponsors = {rows[f"member/{party}"].get("sponsor") for party in review["parties"]}
         concerned = actor in review["parties"] or actor in sponsors
         seen.require(not concerned, "9.7 a party or its sponsor recuses", (actor, review["id"]))
+        if review["subject_kind"] == "product":
+            platform = rows[f"product/{review['subject']}"]["platform"]
+            seen.require(actor == platform, "9.7 a product's own platform decides", (actor, platform))
         voted = any(decision["reviewer"] == actor for decision in review.get("decisions", ()))
         seen.require(not voted, "9.7 one vote a reviewer", (actor, review["id"]))
         seen.require(review["state"] == "requested", "9.6 a decided review stays decided", review["id"])
@@ -196,8 +255,17 @@ def parties(operation: Row, rows: dict[str, Row]) -> set[str] | None:
         return {row["receiver"]}
     if name.startswith("financing.") and f"financing/{operation.get('financing')}" in rows:
         return financing_parties(name, rows[f"financing/{operation['financing']}"])
+    if name == "deposit.announce" and "plan" in operation:
+        return {rows[f"plan/{operation['plan']}"]["payer"]}
     if name in ("account.close", "deposit.announce"):
         return {rows[f"account/{operation['account']}"]["owner"]}
+    if name in SHEETS:
+        row = rows[f"wage_sheet/{operation['plan']}/{operation['tranche']}"]
+        return {present(rows, row[office]) for office in SHEETS[name]}
+    for table, offices in OFFICES.items():
+        key = f"{table}/{operation.get(table)}"
+        if key in rows and name in offices:
+            return {rows[key][office] for office in offices[name]}
     if name == "funds.transfer":
         return {rows[f"account/{operation['source']}"]["owner"]}
     return None
@@ -219,6 +287,13 @@ def financing_parties(name: str, row: Row) -> set[str] | None:
             return None
 
 
+def present(rows: dict[str, Row], member: str) -> str:
+    """Who stands in a member's place after successions."""
+    while rows[f"member/{member}"].get("successor"):
+        member = rows[f"member/{member}"]["successor"]
+    return member
+
+
 def has_role(member: Row, role: str) -> bool:
     return any(grant["role"] == role and "until" not in grant for grant in member.get("roles", ()))
 
@@ -236,9 +311,9 @@ def required(member: Row, operations: list[Row]) -> dict[str, int]:
     needed = {"maker": 0, "checker": 0, "admin": 0, "in_all": 1}
     for operation in operations:
         rule: Row = next((one for one in rules if covers(one, operation)), {})
-        admin = int(operation["op"] in NEEDS_ADMIN)
-        needed["maker"] = max(needed["maker"], rule.get("makers", 0))
-        needed["checker"] = max(needed["checker"], rule.get("checkers", 0))
+        admin, both = int(operation["op"] in NEEDS_ADMIN), int(operation["op"] in NEEDS_FOUR_EYES)
+        needed["maker"] = max(needed["maker"], rule.get("makers", 0), both)
+        needed["checker"] = max(needed["checker"], rule.get("checkers", 0), both)
         needed["admin"] = max(needed["admin"], rule.get("admins", 0), admin)
     return needed
 

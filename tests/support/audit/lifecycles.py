@@ -12,6 +12,12 @@ FIRST: dict[str, set[str]] = {
     "account": {"under_review"},
     "deposit": {"announced", "booked", "in_suspense"},
     "recovery": {"waiting"},
+    "product": {"applied", "under_review"},
+    "plan": {"proposed"},
+    "evidence": {"open", "met"},
+    "dispute": {"open"},
+    "refund": {"requested"},
+    "wage_sheet": {"uploading", "complete", "released"},
 }
 """States in which a record may begin. A transfer that follows from a financing or a judgment begins as done."""
 
@@ -50,6 +56,34 @@ NEXT: dict[str, dict[str, set[str]]] = {
         "booked": {"reversed"},
     },
     "recovery": {"waiting": {"done", "contested", "void"}},
+    "product": {
+        "applied": {"differs", "under_review", "declined", "withdrawn", "expired"},
+        "differs": {"under_review", "declined", "withdrawn", "expired"},
+        "under_review": {"authorisation_requested", "refused", "withdrawn", "expired"},
+        "authorisation_requested": {"authorised", "declined", "withdrawn", "expired"},
+        "authorised": {"contracts", "expired"},
+        "contracts": {"open", "expired"},
+        "open": {"suspended", "closed"},
+        "suspended": {"open", "closed"},
+    },
+    "plan": {
+        "proposed": {"sent", "sent_back", "withdrawn", "expired"},
+        "sent_back": {"proposed", "withdrawn", "expired"},
+        "sent": {"active", "declined", "withdrawn", "expired"},
+        "active": {"completed", "cancelled"},
+    },
+    "evidence": {"open": {"met", "sent_back", "closed"}},
+    "dispute": {
+        "open": {"arbitration", "settled", "by_default", "closed"},
+        "arbitration": {"settled", "ruled", "by_default", "closed"},
+    },
+    "refund": {"requested": {"booked", "declined", "lapsed"}},
+    "wage_sheet": {
+        "uploading": {"complete", "released", "void"},
+        "complete": {"released", "uploading", "void"},
+        "released": {"done"},
+        "done": {"released"},
+    },
 }
 
 MEMBER_NEXT = {
@@ -76,14 +110,29 @@ WAITING: dict[str, set[str]] = {
     "review": {"requested"},
     "deposit": {"announced"},
     "recovery": {"waiting"},
+    "product": {"applied", "differs", "authorisation_requested", "authorised", "contracts", "open"},
+    "plan": {"proposed", "sent_back", "sent", "active"},
+    "dispute": {"open"},
+    "refund": {"requested"},
 }
 """States that must end by a deadline: a due row stands for each record in one of them."""
 
-REVIEWED = {"receivable": {"under_review"}, "financing": {"under_review"}, "account": {"under_review"}}
+REVIEWED = {
+    "receivable": {"under_review"},
+    "financing": {"under_review"},
+    "account": {"under_review"},
+    "product": {"under_review"},
+}
 """States that end with a review, which has the deadline."""
 
 FOR_EVER = {"member", "key", "receivable", "transfer", "financing", "review", "account", "deposit", "document"}
+FOR_EVER |= {"product", "plan", "plan_version", "evidence", "certificate", "dispute", "refund", "wage_sheet"}
 """Tables from which nothing is ever deleted."""
+
+SEVERAL_WHEN_DUE = {"dispute", "evidence", "plan", "wage_sheet"}
+"""Tables whose windows may end one after another in a block's due work."""
+
+IMMUTABLE = {"plan_version", "certificate"}
 
 HISTORIES = {"member": ("states", "roles", "permissions", "policies"), "policies": (), "law": ("adoptions",)}
 
@@ -98,6 +147,7 @@ class Lifecycles:
             if after is None:
                 seen.require(table not in FOR_EVER, "records are never deleted", key)
                 continue
+            seen.require(table not in IMMUTABLE or before in (None, after), "what is anchored never changes", key)
             if table in NEXT:
                 self._state(seen, table, before, after)
             elif table == "member":
@@ -108,17 +158,16 @@ class Lifecycles:
     def _state(self, seen: Seen, table: str, before: Row | None, after: Row) -> None:
         now = after["state"]
         if before is None:
-            seen.require(now in FIRST[table], "a record begins at its beginning", (after["id"], now))
+            first = FIRST[table] if len(seen.operations) == 1 else _reached(table, FIRST[table])
+            seen.require(now in first, "a record begins at its beginning", (after["id"], now))
             return
         was = before["state"]
         if was == now:
             return
         allowed = NEXT[table].get(was, set())
-        reached = allowed | {after for step in allowed for after in NEXT[table].get(step, set())}
-        # one transaction may take several steps, as request and withdrawal together
-        seen.require(
-            now in (allowed if len(seen.operations) < 2 else reached), "9.6 a lifecycle's edge", (after["id"], was, now)
-        )
+        several = len(seen.operations) > 1 or (seen.envelope is None and table in SEVERAL_WHEN_DUE)
+        found = _reached(table, allowed) if several else allowed
+        seen.require(now in found, "9.6 a lifecycle's edge", (after["id"], was, now))
 
     def _member(self, seen: Seen, before: Row | None, after: Row) -> None:
         if before is None:
@@ -190,6 +239,11 @@ class Lifecycles:
                     "9.3 a pending transfer holds its units",
                     (row["id"], held.get(row["id"])),
                 )
+
+
+def _reached(table: str, states: set[str]) -> set[str]:
+    """`states` and what follows them within one step: one transaction may request and withdraw together."""
+    return states | {after for state in states for after in NEXT[table].get(state, set())}
 
 
 def parcels_of(key: str, row: Row) -> list[tuple[str, Any]]:

@@ -98,7 +98,7 @@ def check_overdue(seen: Seen, rows: dict[str, Row], runs: dict[str, list[Run]], 
         needed = sum(high - low + 1 for low, high, _ in _payable(rows, runs, row["id"]))
         for key, account in rows.items():
             owned = key.startswith("account/") and account["owner"] == row["debtor"] and account["state"] == "open"
-            if not owned or account["currency"] != row["currency"]:
+            if not owned or account["currency"] != row["currency"] or "project" in account:
                 continue
             held = rows.get(f"balance/available/{account['id']}") or {}
             frozen = sum(

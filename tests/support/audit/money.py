@@ -10,6 +10,7 @@ from collections import defaultdict
 from tests.support.audit.seen import Row, Seen, facts
 
 ASSETS = ("bank", "claim")
+CHUNK_LINES = 500
 BOOKINGS = {
     "deposit.book": ("bank", 1),
     "deposit.return": ("bank", -1),
@@ -27,6 +28,17 @@ ROUTES = {
     ("claim", "bank"): {"deposit.reverse"},
     ("available", "claim"): {"deposit.book", "deposit.assign"},
     ("available", "earmark"): {"redemption.earmark"},
+    ("bank", "hold"): {"deposit.book"},
+    ("bank", "escrow"): {"deposit.book"},
+    ("suspense", "escrow"): {"deposit.assign"},
+    ("suspense", "hold"): {"deposit.assign"},
+    ("available", "escrow"): {"plan.fund", "deposit.book", "deposit.assign"},
+    ("hold", "bank"): {"deposit.reverse"},
+    ("escrow", "bank"): {"deposit.reverse", "account.deduct_by_order"},
+    ("transit", "bank"): {"wage.line_result"},
+    ("bank", "transit"): {"wage.line_result"},
+    ("transit", "available"): {"wage.line_withdraw"},
+    ("transit", "hold"): {"wage.line_withdraw"},
 }
 """Which operations may post between these kinds of ledger account; kinds not named here have rules of their own."""
 
@@ -81,6 +93,11 @@ class Money:
         owner, custodian = self.owners[source], self.custodians[source]
         if owner in seen.signers or (custodian in seen.signers and into in ("bank", "claim")):
             return
+        if into == "escrow" and "deposit.book" in seen.names:
+            # Wages reach their plan through the project's special account, which the same booking credits.
+            credited = [event for event in seen.of_kind("account.posted") if facts(event)["target"] == source]
+            seen.require(any(event["record"] == subject for event in credited), "9.7 only what came passes on", source)
+            return
         debt = rows.get(f"receivable/{subject}") or {}
         due = debt.get("debtor") == owner and debt.get("moved_due_on", "9999") <= seen.today
         seen.require(due, "9.7 an account is debited by its owner, an order or a due debt", (source, subject))
@@ -103,10 +120,15 @@ class Money:
     def _only_bookings(self, seen: Seen, at_bank: dict[tuple[str, str], int], rows: dict[str, Row]) -> None:
         expected: dict[tuple[str, str], int] = defaultdict(int)
         for operation in seen.operations if seen.status == "ok" else ():
+            custodian = next((name for name in seen.signers if _holds(rows[f"member/{name}"], "custodian")), "")
             if operation["op"] in BOOKINGS:
-                custodian = next(name for name in seen.signers if _holds(rows[f"member/{name}"], "custodian"))
                 expected[custodian, operation["currency"]] += BOOKINGS[operation["op"]][1] * int(operation["units"])
-        seen.require(dict(at_bank) == dict(expected), "9.1 money is made by bookings alone", (at_bank, expected))
+            elif operation["op"] == "wage.line_result":
+                expected[custodian, operation["currency"]] -= int(operation["units"])
+                expected[custodian, operation["currency"]] += _came_back(seen, operation)
+        made = {place: units for place, units in expected.items() if units}
+        found = {place: units for place, units in at_bank.items() if units}
+        seen.require(found == made, "9.1 money is made by bookings alone", (at_bank, expected))
 
     def check_all(self, seen: Seen, rows: dict[str, Row]) -> None:
         """Every committed balance is the model's, and assets equal liabilities with every custodian and currency."""
@@ -123,6 +145,17 @@ class Money:
             sides[self._place(name)] += units if name.split("/")[0] in ASSETS else -units
         uneven = {place: units for place, units in sides.items() if units}
         seen.require(not uneven, "9.1 assets equal liabilities", uneven)
+
+
+def _came_back(seen: Seen, operation: Row) -> int:
+    """What lines came to that the bank had reported as paid before it returned them, by the rows as they were."""
+    back = 0
+    for each in operation.get("returned", ()):
+        chunk, index = divmod(each["line"] - 1, CHUNK_LINES)
+        row = seen.before.get(f"wage_chunk/{operation['plan']}/{operation['tranche']}/{chunk + 1}") or {}
+        line = row.get("lines", [])[index]
+        back += int(line["units"]) if line.get("state") == "paid" else 0
+    return back
 
 
 def _holds(member: Row, role: str) -> bool:

@@ -27,6 +27,16 @@ WINDOWS = {
     "financing.confirm_receipt": ("financing", "deadline"),
     "financing.dispute_receipt": ("financing", "deadline"),
     "financing.rule": ("financing", "deadline"),
+    "product.counter_contract": ("product", "deadline"),
+    "product.correct": ("product", "deadline"),
+    "product.authorise": ("product", "deadline"),
+    "product.draft_contracts": ("product", "deadline"),
+    "product.sign_contract": ("product", "deadline"),
+    "plan.check": ("plan", "deadline"),
+    "plan.confirm": ("plan", "deadline"),
+    "plan.decline": ("plan", "deadline"),
+    "refund.consent": ("refund", "deadline"),
+    "refund.decline": ("refund", "deadline"),
 }
 """Operation -> the record it acts on and the field that says until when."""
 
@@ -185,7 +195,7 @@ def _received(seen: Seen, record: str, debtor: str, owners: dict[str, str]) -> d
     for event in seen.of_kind("account.posted"):
         fact = facts(event)
         source, target = fact["source"], fact["target"]
-        ours = owners.get(source) == debtor or source.startswith("earmark/")
+        ours = owners.get(source) == debtor or source.startswith(("earmark/", "escrow/"))
         if event["record"] != record or not ours or target.startswith("earmark/"):
             continue
         parts = target.split("/")

@@ -43,7 +43,8 @@ IN_SUSPENSE = EventKind("deposit.in_suspense", "{units} {currency} are in suspen
 ASSIGNED = EventKind("deposit.assigned", "{units} {currency} in suspense were assigned to {place}.")
 FOR_PLAN = EventKind(
     "deposit.for_plan",
-    "{units} {currency} came for plan {plan} ({match}): {escrowed} to escrow, {rest} to the payer; it lacks {missing}.",
+    "{units} {currency} came for plan {plan} ({match}): {escrowed} {currency} to escrow,"
+    " {rest} {currency} to the payer; it lacks {missing} {currency}.",
 )
 
 

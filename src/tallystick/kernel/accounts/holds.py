@@ -1,6 +1,6 @@
 """Money that waited for its owner to have an account: paid out when one opens, in batches of due work.
 
-It follows its owner's successor, as does what a custodian has claimed since a reversal.
+It follows its owner's successor, as do a platform's fees and what a custodian has claimed since a reversal.
 """
 
 from collections.abc import Iterator
@@ -42,13 +42,16 @@ def pay_out_holds(step: Step, record: Record) -> Iterator[Event]:
 
 
 def pass_balance(step: Step, record: Record, _: str, successor: str) -> Iterator[Event]:
-    """A succession: holds go to the successor, as do claims; an account's money has gone with its account."""
+    """A succession: holds, fees and claims go to the successor; an account's money has gone with its account."""
     if not isinstance(record, Balance):
         raise InvariantViolation(f"{record.key} is no balance")
     if record.id.startswith("hold/"):
         purpose = record.id.split("/")[3]
         target = book.receiving_ledger_account(step, successor, record.currency, purpose, record.custodian)
         yield book.move(step, record.id, target, record.currency, record.units, purpose)
+    elif record.id.startswith("fees/"):
+        theirs = book.fees(record.custodian, record.currency, successor)
+        yield book.move(step, record.id, theirs, record.currency, record.units, successor)
     elif record.id.startswith("claim/"):
         # Between two claims, which are assets, the one that grows stands as the source.
         theirs = book.claim_on(record.custodian, record.currency, successor)

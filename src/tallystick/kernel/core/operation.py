@@ -48,7 +48,9 @@ class Operation(Struct, tag_field="op"):
     """What is asked. A subclass is declared with `tag="concept.verb"` and listed in `machine.OPERATIONS`."""
 
     needs_admin: ClassVar[bool] = False  # without an own policy, one admin key of the organisation must sign
-    needs_four_eyes: ClassVar[bool] = False  # whatever its policy, each organisation signs with a maker's and a checker's key
+    needs_four_eyes: ClassVar[bool] = (
+        False  # whatever its policy, each organisation signs with a maker's and a checker's key
+    )
     while_suspended: ClassVar[bool] = False  # what a suspended member still may do: what it owes or is owed
 
     @property

@@ -168,6 +168,9 @@ def _funds(step: Step, facts: FundsFacts, rule: Rule) -> Breach:
     return None if facts.receipt else {"reason": "receipt_missing"}
 
 
+NOTICE_RUNS = "closed_before_notice_ran"
+
+
 def _wages(step: Step, facts: WageFacts, rule: Rule) -> Breach:
     closing = facts.closure_notice_days
     if not facts.special_account:
@@ -181,7 +184,7 @@ def _wages(step: Step, facts: WageFacts, rule: Rule) -> Breach:
     if facts.set_off:
         return {"reason": "set_off"}
     if closing is not None and closing < rule.figures["closure_notice_days"]:
-        return {"reason": "closed_before_notice_ran", "days": closing}
+        return {"reason": NOTICE_RUNS, "days": closing}
     return None
 
 

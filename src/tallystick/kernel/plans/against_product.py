@@ -8,7 +8,7 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.plans.conditions import methods_of
 from tallystick.kernel.plans.records import Failing, TrancheTerms
 from tallystick.kernel.products.commitments import room_left
-from tallystick.kernel.products.records import Product, ProductTerms
+from tallystick.kernel.products.records import Product, ProductTerms, Silence
 from tallystick.kernel.wages import rules as wages
 from tallystick.wire.amounts import Units
 from tallystick.wire.status import Status
@@ -55,3 +55,5 @@ def _failing_in(product: ProductTerms, terms: TrancheTerms) -> Iterator[tuple[st
         yield "release_until_on", "after_payments"
     if any(method not in product.methods for method in methods_of(terms.condition)):
         yield "condition", "method_not_allowed"
+    if terms.on_silence is Silence.ACCEPT and product.on_silence is Silence.DISPUTE and not terms.wages:
+        yield "on_silence", "silence_is_no_acceptance"

@@ -19,13 +19,12 @@ from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.rules import check_solvent
 from tallystick.kernel.plans import ending, escrow
 from tallystick.kernel.plans.against_product import check_against
-from tallystick.kernel.plans.days import instants_for
+from tallystick.kernel.plans.days import instants_for, next_wake, opens_of
 from tallystick.kernel.plans.lookup import check_active, parties_of, version_of
 from tallystick.kernel.plans.proposing import (
     anchored_version,
     check_open,
     check_terms,
-    fresh_tranche,
     judge,
     terms_hash,
     total_of,
@@ -40,7 +39,7 @@ from tallystick.kernel.plans.records import (
     TrancheTerms,
     named_in,
 )
-from tallystick.kernel.plans.soundness import check_named, check_sums, check_tranche, is_dropped
+from tallystick.kernel.plans.soundness import check_sums, check_tranche, check_whole, is_dropped
 from tallystick.kernel.products.commitments import commit
 from tallystick.kernel.products.records import Product
 from tallystick.wire.amounts import ZERO, Units
@@ -109,11 +108,13 @@ class AmendPlan(Operation, tag="plan.amend"):
 def _check_amendment(step: Step, plan: Plan, tranches: Tranches, currency: str, stated: Units) -> Refusal | None:
     """Product open, sums, nothing taken back, every changed tranche sound, all of it within the product."""
     product = step.get(Product, plan.product)
+    before = version_of(step, plan).tranches
     refusal = check_open(product) or check_solvent(step, plan.payer)
-    refusal = refusal or check_sums(step, product, tranches, currency, stated)
+    refusal = refusal or check_sums(step, product, tranches, currency, stated, len(before))
     if refusal is not None:
         return refusal
-    before = version_of(step, plan).tranches
+    lacking = tuple(escrow.missing_in(*pair) for pair in zip(plan.tranches, before, strict=True))
+    plan = _restated(plan, before, tranches)
     refusal = _check_changes(plan, before, tranches)
     if refusal is not None:
         return refusal
@@ -122,12 +123,12 @@ def _check_amendment(step: Step, plan: Plan, tranches: Tranches, currency: str, 
         if terms == had or (had is not None and is_dropped(terms)):
             continue
         refusal = check_tranche(step, product, tranches, number, had)
-        if refusal is None and had is not None and _asks_late(step, terms, had):
-            refusal = refuse(Status.BAD_DATES, tranche=number, field="fund_by_on", today=step.today)
+        if refusal is None and had is not None and terms.fund_by_on < step.today:
+            refusal = _check_asks_no_more(step, plan, number, terms, lacking[number - 1])
         if refusal is not None:
             return refusal
     judged = judge(step, product)
-    refusal = check_named(product, tranches) or (judged if isinstance(judged, Refusal) else None)
+    refusal = check_whole(product, tranches) or (judged if isinstance(judged, Refusal) else None)
     if refusal is not None:
         return refusal
     counts = _counts_for(plan, tranches)
@@ -179,9 +180,32 @@ def _spoken_for(tranche: TrancheState) -> Units:
     return tranche.released + tranche.fees + tranche.disputed + tranche.retained + for_good
 
 
-def _asks_late(step: Step, terms: TrancheTerms, had: TrancheTerms) -> bool:
-    """Whether more money is asked for by a day that has passed."""
-    return terms.fund_units > had.fund_units and terms.fund_by_on < step.today
+def _check_asks_no_more(step: Step, plan: Plan, number: int, terms: TrancheTerms, lacking: Units) -> Refusal | None:
+    """bad_dates where more money than it lacked is asked for by a day that has passed."""
+    if escrow.missing_in(plan.tranches[number - 1], terms) <= lacking:
+        return None
+    return refuse(Status.BAD_DATES, tranche=number, field="fund_by_on", today=step.today)
+
+
+def _restated(plan: Plan, before: Tranches, tranches: Tranches) -> Plan:
+    """`plan` as its sums are to be read once a tranche's amounts are new.
+
+    What the payee agreed to give back of a deposit beyond the amount did not lower the amount. Where there is another
+    such surplus, or none, it must not come to do so: it counts as what an amendment gave back.
+    """
+    pairs = zip(plan.tranches, before, tranches, strict=False)
+    restated = tuple(
+        tranche if (had.units, had.fund_units) == (terms.units, terms.fund_units) else _without_surplus(tranche, had)
+        for tranche, had, terms in pairs
+    )
+    return replace(plan, tranches=restated)
+
+
+def _without_surplus(tranche: TrancheState, had: TrancheTerms) -> TrancheState:
+    surplus = Units(min(int(tranche.consented), int(had.fund_units) - int(had.units)))
+    if not surplus:
+        return tranche
+    return replace(tranche, consented=tranche.consented - surplus, given_back=tranche.given_back + surplus)
 
 
 def _counts_for(plan: Plan, tranches: Tranches) -> Units:
@@ -237,11 +261,12 @@ class ConfirmAmendment(Operation, tag="plan.confirm_amendment"):
         plan = step.get(Plan, self.plan)
         if plan.amendment is None:
             raise InvariantViolation(f"the amendment of {plan.id} is gone since its check")
-        before = version_of(step, plan)
+        before, tranches = version_of(step, plan), plan.amendment.tranches
+        plan = _restated(plan, before.tranches, tranches)
         terms = replace(  # a successor may have taken a party's place
             before.terms, payer=plan.payer, payee=plan.payee, platform=plan.platform, arbitrator=plan.arbitrator
         )
-        version = anchored_version(step, plan, terms, plan.amendment.tranches, before.opens)
+        version = anchored_version(step, plan, terms, tranches, before.opens)
         step.put(version)
         counts = _counts_for(plan, version.tranches)
         if counts > plan.committed:
@@ -250,7 +275,7 @@ class ConfirmAmendment(Operation, tag="plan.confirm_amendment"):
             plan,
             version=version.version,
             amendment=None,
-            tranches=_amended(step, plan, before.tranches, version.tranches),
+            tranches=_amended(step, plan, before.tranches, version),
             named=_named(plan, before, version),
             committed=Units(max(counts, plan.committed)),
         )
@@ -293,30 +318,53 @@ def _check_offered(step: Step, plan: Plan) -> Refusal | None:
     return None
 
 
-def _amended(step: Step, plan: Plan, before: Tranches, tranches: Tranches) -> tuple[TrancheState, ...]:
+def _amended(step: Step, plan: Plan, before: Tranches, version: PlanVersion) -> tuple[TrancheState, ...]:
     known = len(before)
     kept = (
-        tranche if terms == had or is_dropped(terms) else _changed(step, tranche, had, terms)
-        for tranche, had, terms in zip(plan.tranches, before, tranches[:known], strict=True)
+        tranche if terms == had or is_dropped(terms) else _changed(step, tranche, had, terms, version)
+        for tranche, had, terms in zip(plan.tranches, before, version.tranches[:known], strict=True)
     )
-    return (*kept, *(fresh_tranche(step, terms) for terms in tranches[known:]))
+    return (*kept, *(_added(step, terms, version) for terms in version.tranches[known:]))
 
 
-def _changed(step: Step, tranche: TrancheState, had: TrancheTerms, terms: TrancheTerms) -> TrancheState:
+def _added(step: Step, terms: TrancheTerms, version: PlanVersion) -> TrancheState:
+    """A new tranche; it has the plan's days of grace, whatever the policies give by now."""
+    fresh = instants_for(step, terms, TrancheState(), version.terms.funding_grace_days)
+    if isinstance(fresh, Refusal):
+        raise InvariantViolation(f"{fresh.status.label} after the check had passed")
+    return _woken(fresh, terms, version)
+
+
+def _woken(tranche: TrancheState, terms: TrancheTerms, version: PlanVersion) -> TrancheState:
+    """When to look at it by the days of the version, of which some were fixed by the versions before."""
+    opens = tranche.release_at
+    return replace(tranche, wake_at=None if opens is None else next_wake(terms, opens_of(version), opens))
+
+
+def _changed(
+    step: Step, tranche: TrancheState, had: TrancheTerms, terms: TrancheTerms, version: PlanVersion
+) -> TrancheState:
     """A tranche on its new terms, with what became of it so far.
 
-    Days that stay the same keep their instants: an extended window stays extended, an overdue deposit overdue. Under
-    verification only the end of the release window can be new.
+    Days that stay the same keep their instants, whatever holidays were declared since: an extended window stays
+    extended, an overdue deposit overdue. Under verification only the end of the release window can be new, and what
+    came within it is still answered in its own time.
     """
-    new = instants_for(step, terms, tranche)
+    new = instants_for(step, terms, tranche, version.terms.funding_grace_days)
     if isinstance(new, Refusal):
         raise InvariantViolation(f"{new.status.label} after the check had passed")
-    if (terms.release_until_on, terms.extend_days) == (had.release_until_on, had.extend_days):
+    if terms.release_until_on == had.release_until_on:
         new = replace(new, unmet_at=tranche.unmet_at)
     else:
         new = replace(new, extended=0)
     if tranche.phase is not Phase.WAITING:
-        return replace(tranche, unmet_at=new.unmet_at, extended=new.extended)
+        ends = [at for at in (new.unmet_at, tranche.answer_by) if at is not None]
+        return replace(tranche, unmet_at=max(ends, default=None), extended=new.extended)
+    if terms.release_from_on == had.release_from_on:
+        new = replace(new, release_at=tranche.release_at)
+    if terms.retention is not None and had.retention is not None and terms.retention.until_on == had.retention.until_on:
+        new = replace(new, retained_until=tranche.retained_until)
+    new = _woken(new, terms, version)
     waits = new.fund_until is not None
     if waits and tranche.fund_until is not None and terms.fund_by_on == had.fund_by_on:
         return replace(new, fund_until=tranche.fund_until)

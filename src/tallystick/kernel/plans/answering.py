@@ -4,15 +4,16 @@ Silence to the end of the time to answer counts as the terms say. Source: DOMAIN
 """
 
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Annotated, assert_never
 
+from msgspec import Meta
 from msgspec.structs import replace
 
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.fields import Anchor, Code, Currency, EvidenceId
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.plans.cases import Answer, Answered, Evidence, EvidenceState
 from tallystick.kernel.plans.conditions import could_still_be_met, only_facts_missing, persons_of
 from tallystick.kernel.plans.escrow import amount_of, with_tranche
 from tallystick.kernel.plans.evidence import (
@@ -26,17 +27,8 @@ from tallystick.kernel.plans.evidence import (
     present_round,
 )
 from tallystick.kernel.plans.lookup import version_of
-from tallystick.kernel.plans.records import (
-    Answer,
-    Answered,
-    Evidence,
-    EvidenceState,
-    Phase,
-    Plan,
-    PlanVersion,
-    TrancheTerms,
-)
-from tallystick.kernel.plans.releasing import give_up, look, open_units
+from tallystick.kernel.plans.records import Phase, Plan, PlanVersion, TrancheTerms
+from tallystick.kernel.plans.releasing import give_up, look_or_leave, open_units
 from tallystick.kernel.plans.rounds import answered, known_of, open_round, unanswered
 from tallystick.kernel.products.records import Silence
 from tallystick.kernel.wages.releasing import check_certified
@@ -99,12 +91,14 @@ class AcceptEvidence(_Answering, tag="evidence.accept"):
 
     Signed by the payer, the platform or a verifier, as the condition names them. A fixed amount is certified whole, an
     amount up to the tranche's at most as claimed. `evidence` is the round that is answered; it may be left out only
-    where nothing was submitted in it. Source: DOMAIN section 3, "Tranche".
+    where nothing was submitted in it, and then `version` is the plan's that the signer has read (else plan_differs).
+    Source: DOMAIN section 3, "Tranche".
     """
 
     currency: Currency
     units: Units
     evidence: EvidenceId | None = None
+    version: Annotated[int, Meta(ge=1)] = 1
     findings: Anchor | None = None
 
     def amount(self) -> tuple[str, Units] | None:
@@ -116,11 +110,14 @@ class AcceptEvidence(_Answering, tag="evidence.accept"):
         refusal = self._check_answer(step, plan, version, self.evidence)
         if refusal is not None:
             return refusal
+        if self.evidence is None and self.version != plan.version:
+            return refuse(Status.PLAN_DIFFERS, plan=plan.id, version=plan.version, stated=self.version)
         if self.currency != plan.currency:
             return refuse(Status.CURRENCY_MISMATCH, plan=plan.currency, stated=self.currency)
         tranche, terms = plan.tranches[self.tranche - 1], version.tranches[self.tranche - 1]
-        if terms.wages:
-            return check_certified(step, plan.id, self.tranche, self.units)
+        refusal = check_certified(step, plan.id, self.tranche, self.units) if terms.wages else None
+        if refusal is not None:
+            return refusal
         evidence = open_round(step, tranche)
         claimed = None if evidence is None else evidence.claimed
         return check_amount(tranche, terms, amount_of(tranche, terms) if claimed is None else claimed, self.units)
@@ -149,7 +146,7 @@ class SendBackEvidence(_Answering, tag="evidence.send_back"):
 
     Signed by the payer, the platform or a verifier, as the condition names them. The round ends as soon as the answers
     leave no way to satisfy the condition; the tranche then waits for the next, of which there are so many as the
-    policies allow. Source: DOMAIN section 3, "Tranche".
+    plan allows. Source: DOMAIN section 3, "Tranche".
     """
 
     evidence: EvidenceId
@@ -188,7 +185,7 @@ def _end_round(step: Step, plan: Plan, evidence: Evidence) -> Iterator[Event]:
         audience_of(plan),
         plan=plan.id,
         tranche=evidence.tranche,
-        left=max(policies(step).evidence_rounds - waiting.rounds, 0),
+        left=max(version_of(step, plan).terms.evidence_rounds - waiting.rounds, 0),
     )
 
 
@@ -211,7 +208,7 @@ def end_answer_window(step: Step, plan: Plan, version: PlanVersion, number: int)
     match terms.on_silence:
         case Silence.ACCEPT:
             step.put(replace(evidence, silent_at=tranche.answer_by))
-            yield from look(step, plan, version, number)
+            yield from look_or_leave(step, plan, version, number)
         case Silence.DISPUTE:
             at_stake = open_units(tranche, terms)
             asked = at_stake if evidence.claimed is None else Units(min(int(evidence.claimed), int(at_stake)))

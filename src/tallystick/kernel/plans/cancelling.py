@@ -59,7 +59,7 @@ class CancelUnfunded(Operation, tag="plan.cancel_unfunded"):
             return refuse(Status.TOO_EARLY, plan=plan.id, tranche=self.tranche, fund_until=named.fund_until or "none")
         if self.currency != plan.currency:
             return refuse(Status.CURRENCY_MISMATCH, plan=plan.currency, stated=self.currency)
-        back = sum(plan.tranches[number - 1].free for number in _unfunded(plan, version, self.tranche))
+        back = sum(plan.tranches[number - 1].free for number in unfunded(plan, version, self.tranche))
         if self.units != back:
             return refuse(Status.AMOUNT_DIFFERS, computed=Units(back), stated=self.units)
         return escrow.check_debitable(step, plan, self.units)
@@ -67,7 +67,7 @@ class CancelUnfunded(Operation, tag="plan.cancel_unfunded"):
     def apply(self, step: Step) -> Iterator[Event]:
         plan = step.get(Plan, self.plan)
         version = version_of(step, plan)
-        for number in _unfunded(plan, version, self.tranche):
+        for number in unfunded(plan, version, self.tranche):
             current = step.get(Plan, plan.id)
             yield from ending.end_tranche(step, current, version, number, Phase.ENDED, "unfunded")
         yield UNFUNDED_CANCELLED(
@@ -76,7 +76,7 @@ class CancelUnfunded(Operation, tag="plan.cancel_unfunded"):
         yield from ending.settle(step, plan.id)
 
 
-def _unfunded(plan: Plan, version: PlanVersion, first: int) -> tuple[int, ...]:
+def unfunded(plan: Plan, version: PlanVersion, first: int) -> tuple[int, ...]:
     """Tranche `first` and those after it that lack money.
 
     One that has all of its own stays, and so does one that was verified before its deposit was reversed: it was earned.

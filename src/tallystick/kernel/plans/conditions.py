@@ -7,6 +7,7 @@ unmet by something more being known, so it can be asked at any time and in any o
 import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, TypeAlias, Union, assert_never
 
 from msgspec import Meta
@@ -121,14 +122,22 @@ def evaluate(condition: Condition, known: Known) -> tuple[Met, ...] | None:
     return tuple(met for leaf in leaves(condition) if (met := _met(leaf, known)) is not None)
 
 
+@lru_cache(maxsize=1_024)
 def leaves(condition: Condition) -> tuple[Leaf, ...]:
-    """The leaves from left to right."""
+    """The leaves from left to right. Remembered: a step on a plan asks a dozen times for each of its tranches."""
     if not isinstance(condition, BRANCHES):
         return (condition,)
     found: list[Leaf] = []
-    for one in condition.of:
-        found += leaves(one)
+    _gather(condition.of, found)
     return tuple(found)
+
+
+def _gather(conditions: tuple[Condition, ...], found: list[Leaf]) -> None:
+    for one in conditions:
+        if isinstance(one, BRANCHES):
+            _gather(one.of, found)
+        else:
+            found.append(one)
 
 
 def _met(leaf: Leaf, known: Known) -> Met | None:
@@ -244,11 +253,11 @@ def days_of(condition: Condition) -> tuple[datetime.date, ...]:
 
 def methods_of(condition: Condition) -> tuple[Method, ...]:
     """The methods that the tree uses, in the order of `Method`."""
-    used = {_METHODS[type(leaf)] for leaf in leaves(condition)}
-    return tuple(method for method in Method if method in used)
+    used = {type(leaf) for leaf in leaves(condition)}
+    return tuple(method for leaf, method in _METHODS.items() if leaf in used)
 
 
-_METHODS: dict[type, Method] = {
+_METHODS: dict[type, Method] = {  # in the order of `Method`
     OnDate: Method.DATE,
     PayerAccepts: Method.PAYER,
     PlatformAccepts: Method.PLATFORM,

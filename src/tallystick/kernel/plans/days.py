@@ -15,16 +15,25 @@ from tallystick.kernel.calendar.days import end_of, moved, start_of
 from tallystick.kernel.core.refusal import Refusal
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import policies
-from tallystick.kernel.plans.conditions import days_of, methods_of
+from tallystick.kernel.plans.conditions import OnDate, days_of, leaves
 from tallystick.kernel.plans.escrow import missing_in
 from tallystick.kernel.plans.records import DayOpens, PlanVersion, TrancheState, TrancheTerms
-from tallystick.kernel.products.records import Method
 from tallystick.wire.instants import Instant
 
 
 def _business_day(step: Step, day: datetime.date) -> datetime.date | Refusal:
     """`day`, or the first business day after it; or calendar_missing for it or for where it would move to."""
     return step.recall(("business_day", day), lambda: moved(step.overlay, day))
+
+
+def _opening(step: Step, day: datetime.date) -> Instant:
+    """The first instant of `day`."""
+    return step.recall(("opening", day), lambda: start_of(step.overlay, day))
+
+
+def _ending(step: Step, day: datetime.date) -> Instant:
+    """The last instant of `day`."""
+    return step.recall(("ending", day), lambda: end_of(step.overlay, day))
 
 
 def _business_days(step: Step, *days: datetime.date) -> tuple[datetime.date, ...] | Refusal:
@@ -40,7 +49,7 @@ def _business_days(step: Step, *days: datetime.date) -> tuple[datetime.date, ...
 
 def long_stop_of(step: Step, long_stop_on: datetime.date) -> Instant:
     """The last instant of the long-stop date, which does not move."""
-    return end_of(step.overlay, long_stop_on)
+    return _ending(step, long_stop_on)
 
 
 def opened_days(
@@ -59,7 +68,7 @@ def opened_days(
             day = _business_day(step, on)
             if isinstance(day, Refusal):
                 return day
-            opens = start_of(step.overlay, day)
+            opens = _opening(step, day)
         opened.append(DayOpens(on=on, at=opens))
     return tuple(opened)
 
@@ -77,19 +86,27 @@ def next_wake(
     That is the opening of the release window, and within it of each day that the condition waits for. Where it waits
     for nothing but days, the first of these.
     """
-    wakes = {Instant(max(release_at, opens[day])) for day in days_of(terms.condition)}
-    if methods_of(terms.condition) != (Method.DATE,):
+    asked = leaves(terms.condition)
+    wakes = {max(release_at, opens[leaf.on]) for leaf in asked if isinstance(leaf, OnDate)}
+    if not all(isinstance(leaf, OnDate) for leaf in asked):
         wakes.add(release_at)
     return min((at for at in wakes if after is None or at > after), default=None)
 
 
-def instants_for(step: Step, terms: TrancheTerms, tranche: TrancheState) -> TrancheState | Refusal:
+def fresh(step: Step, number: int, terms: TrancheTerms) -> TrancheState | Refusal:
+    """Tranche `number` of what is proposed, before anything has come for it; `check` and `apply` work it out once."""
+    return step.once(f"fresh tranche {number}", lambda: instants_for(step, terms, TrancheState()))
+
+
+def instants_for(
+    step: Step, terms: TrancheTerms, tranche: TrancheState, grace_days: int | None = None
+) -> TrancheState | Refusal:
     """`tranche` with the instants that follow from its terms' days, or calendar_missing.
 
-    A deposit is overdue after the end of its day and the agreed grace, a release possible from the opening of its
+    A deposit is overdue after the end of its day and the grace that the plan gives (before it is confirmed: today's
+    policies), a release possible from the opening of its
     first day, unmet after the end of its last. A tranche that misses no money waits for none.
     """
-    state = step.overlay
     kept_until_on = terms.release_until_on if terms.retention is None else terms.retention.until_on
     moved_days = _business_days(step, terms.fund_by_on, terms.release_from_on, terms.release_until_on, kept_until_on)
     if isinstance(moved_days, Refusal):
@@ -98,13 +115,13 @@ def instants_for(step: Step, terms: TrancheTerms, tranche: TrancheState) -> Tran
     if isinstance(days, Refusal):
         return days
     fund_by, release_from, release_until, kept_until = moved_days
-    release_at = start_of(state, release_from)
-    grace = datetime.timedelta(days=policies(step).funding_grace_days)
+    release_at = _opening(step, release_from)
+    grace = datetime.timedelta(days=policies(step).funding_grace_days if grace_days is None else grace_days)
     return replace(
         tranche,
-        fund_until=end_of(state, fund_by + grace) if missing_in(tranche, terms) else None,
+        fund_until=_ending(step, fund_by + grace) if missing_in(tranche, terms) else None,
         release_at=release_at,
-        unmet_at=end_of(state, release_until),
+        unmet_at=_ending(step, release_until),
         wake_at=next_wake(terms, {each.on: each.at for each in days}, release_at),
-        retained_until=None if terms.retention is None else start_of(state, kept_until),
+        retained_until=None if terms.retention is None else _opening(step, kept_until),
     )

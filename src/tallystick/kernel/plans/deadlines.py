@@ -6,7 +6,7 @@ funding, and last the long stop (DOMAIN section 2). A release that the block wou
 is looked at here in its place, or a window that ended after it would take back what it had earned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple, assert_never
 
@@ -19,7 +19,7 @@ from tallystick.kernel.plans.answering import end_answer_window
 from tallystick.kernel.plans.funding import mark_overdue
 from tallystick.kernel.plans.lookup import version_of
 from tallystick.kernel.plans.proposing import expire_proposal
-from tallystick.kernel.plans.records import PENDING_PLANS, Phase, Plan
+from tallystick.kernel.plans.records import PENDING_PLANS, Phase, Plan, TrancheState
 from tallystick.kernel.plans.rulings import long_stop
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import Instant
@@ -51,36 +51,50 @@ def pass_plan_deadline(step: Step, record: Record) -> Iterator[Event]:
         yield from expire_proposal(step, plan)
         return
     carried_out: set[Passed] = set()
-    while (passed := _first_passed(plan, step.now, carried_out)) is not None:
+    open_windows = _Windows()
+    while (passed := _first_passed(open_windows.of(plan), step.now, carried_out)) is not None:
         carried_out.add(passed)
         yield from _carry_out(step, plan, passed)
         plan = step.get(Plan, plan.id)
-    if any(each in carried_out for each in _windows(plan) if each.outcome is not Outcome.RELEASE):
+    if any(each in carried_out for each in open_windows.of(plan) if each.outcome is not Outcome.RELEASE):
         raise InvariantViolation(f"a window of {plan.id} is still open after its end")
 
 
-def _first_passed(plan: Plan, now: Instant, carried_out: set[Passed]) -> Passed | None:
+def _first_passed(windows: Iterable[Passed], now: Instant, carried_out: set[Passed]) -> Passed | None:
     """The first window that has passed and was not carried out yet; a release that waits for money is not retried."""
-    return min((each for each in _windows(plan) if each.at <= now and each not in carried_out), default=None)
+    return min((each for each in windows if each.at <= now and each not in carried_out), default=None)
 
 
-def _windows(plan: Plan) -> Iterator[Passed]:
-    """All that waits for an instant. A window is open at its end, so its outcome is due from the next one on."""
-    if not plan.is_live:
-        return
-    if plan.amendment is not None:
-        yield Passed(plan.amendment.deadline.plus(1), Outcome.AMENDMENT_LAPSES, 0)
-    if plan.long_stop_at is not None:
-        yield Passed(plan.long_stop_at.plus(1), Outcome.LONG_STOP, 0)
-    for number, tranche in enumerate(plan.tranches, 1):
-        if tranche.fund_until is not None and not tranche.overdue:
-            yield Passed(tranche.fund_until.plus(1), Outcome.OVERDUE, number)
-        if tranche.phase is Phase.EVIDENCE_IN and tranche.answer_by is not None:
-            yield Passed(tranche.answer_by.plus(1), Outcome.SILENCE, number)
-        if tranche.wake_at is not None:
-            yield Passed(tranche.wake_at, Outcome.RELEASE, number)
-        if not tranche.is_over and tranche.phase is not Phase.VERIFIED and tranche.unmet_at is not None:
-            yield Passed(tranche.unmet_at.plus(1), Outcome.UNMET, number)
+class _Windows:
+    """The windows of a plan while one after another ends: a tranche that has not changed is not looked at again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[TrancheState, tuple[Passed, ...]]] = {}
+
+    def of(self, plan: Plan) -> Iterator[Passed]:
+        """All that waits for an instant. A window is open at its end, so its outcome is due from the next one on."""
+        if not plan.is_live:
+            return
+        if plan.amendment is not None:
+            yield Passed(plan.amendment.deadline.plus(1), Outcome.AMENDMENT_LAPSES, 0)
+        if plan.long_stop_at is not None:
+            yield Passed(plan.long_stop_at.plus(1), Outcome.LONG_STOP, 0)
+        for number, tranche in enumerate(plan.tranches, 1):
+            known = self._known.get(number)
+            if known is None or known[0] is not tranche:
+                known = self._known[number] = (tranche, tuple(_windows_of(number, tranche)))
+            yield from known[1]
+
+
+def _windows_of(number: int, tranche: TrancheState) -> Iterator[Passed]:
+    if tranche.fund_until is not None and not tranche.overdue:
+        yield Passed(tranche.fund_until.plus(1), Outcome.OVERDUE, number)
+    if tranche.phase is Phase.EVIDENCE_IN and tranche.answer_by is not None:
+        yield Passed(tranche.answer_by.plus(1), Outcome.SILENCE, number)
+    if tranche.wake_at is not None:
+        yield Passed(tranche.wake_at, Outcome.RELEASE, number)
+    if not tranche.is_over and tranche.phase is not Phase.VERIFIED and tranche.unmet_at is not None:
+        yield Passed(tranche.unmet_at.plus(1), Outcome.UNMET, number)
 
 
 def _carry_out(step: Step, plan: Plan, passed: Passed) -> Iterator[Event]:

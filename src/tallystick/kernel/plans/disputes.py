@@ -19,20 +19,10 @@ from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.plans import escrow
+from tallystick.kernel.plans.cases import Dispute, DisputeState, Offer
 from tallystick.kernel.plans.lookup import check_tranche, parties_of, version_of
-from tallystick.kernel.plans.records import (
-    Dispute,
-    DisputeState,
-    Offer,
-    Phase,
-    Plan,
-    PlanVersion,
-    TrancheNumber,
-    TrancheState,
-    TrancheTerms,
-)
+from tallystick.kernel.plans.records import Phase, Plan, PlanVersion, TrancheNumber, TrancheState, TrancheTerms
 from tallystick.kernel.wages.rules import check_dispute as check_dispute_of_wages
 from tallystick.wire.amounts import Units
 from tallystick.wire.errors import InvariantViolation
@@ -98,7 +88,7 @@ def open_dispute(
         opened_by=by,
         reason=reason,
         statement=statement,
-        negotiate_until=step.now.plus(policies(step).negotiation_days * DAY_MS),
+        negotiate_until=step.now.plus(version.terms.negotiation_days * DAY_MS),
     )
     step.put(dispute)
     step.put(replace(escrow.with_tranche(plan, number, frozen), disputes=(*plan.disputes, dispute.id)))

@@ -11,18 +11,9 @@ from msgspec.structs import replace
 from tallystick.kernel.core.events import Event, EventKind
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.plans import escrow
+from tallystick.kernel.plans.cases import Refund, RefundState
 from tallystick.kernel.plans.lookup import parties_of, version_of
-from tallystick.kernel.plans.records import (
-    Phase,
-    Plan,
-    PlanState,
-    PlanVersion,
-    Refund,
-    RefundState,
-    TrancheState,
-    TrancheTerms,
-    Unused,
-)
+from tallystick.kernel.plans.records import Phase, Plan, PlanState, PlanVersion, TrancheState, TrancheTerms, Unused
 from tallystick.kernel.plans.rounds import close_round
 from tallystick.kernel.products.commitments import release_commitment
 from tallystick.kernel.wages.releasing import end_sheet
@@ -62,7 +53,7 @@ def end_tranche(
         ended, left = escrow.rolled_on(ended, version, number, left)
         rolled = over.free - left
         if rolled:
-            ended = escrow.woken(ended, step.now)
+            ended = escrow.woken(ended, step.now, after=number)
             yield ROLLED_ON(plan.id, parties_of(plan), tranche=number, units=rolled, currency=plan.currency)
     ended, given_back = escrow.refund(step, ended, number, left, reason)
     step.put(ended)
@@ -119,7 +110,6 @@ def _counts_for(plan: Plan, version: PlanVersion) -> Units:
 
 def tranche_counts_for(tranche: TrancheState, terms: TrancheTerms) -> Units:
     """What a tranche has released or may still release: its part of what its product's cap counts."""
-    """What a tranche has released or may still release: what it takes of its product's cap."""
     if tranche.is_over:
         return Units(min(terms.units, tranche.released + tranche.fees + tranche.held))
     return escrow.amount_of(tranche, terms)

@@ -63,9 +63,9 @@ def amount_of(tranche: TrancheState, terms: TrancheTerms) -> Units:
 
 
 def missing(plan: Plan, version: PlanVersion) -> Units:
-    """What the plan still takes in all."""
+    """What the plan still takes in all; never so much that what came over its whole life could not be counted."""
     wanted = sum(missing_in(tranche, terms) for tranche, terms in zip(plan.tranches, version.tranches, strict=True))
-    return Units(_missing_reserve(plan, version) + wanted)
+    return Units(min(int(_missing_reserve(plan, version)) + int(wanted), MAX_UNITS - int(plan.deposited)))
 
 
 def _missing_reserve(plan: Plan, version: PlanVersion) -> Units:
@@ -148,9 +148,15 @@ def payers_account(step: Step, plan: Plan, version: PlanVersion) -> Account | No
     return book.open_account(step, plan.payer, plan.currency, plan.custodian)
 
 
-def woken(plan: Plan, now: Instant) -> Plan:
-    """`plan` with each tranche that may have waited for money alone to be looked at for release in the next block."""
-    tranches = tuple(replace(tranche, wake_at=now) if _may_wait(tranche, now) else tranche for tranche in plan.tranches)
+def woken(plan: Plan, now: Instant, after: int = 0) -> Plan:
+    """`plan` with each tranche that may have waited for money alone to be looked at for release in the next block.
+
+    Only those beyond tranche `after`, where money rolled on from there: the ones before it have been looked at.
+    """
+    tranches = tuple(
+        replace(tranche, wake_at=now) if number > after and _may_wait(tranche, now) else tranche
+        for number, tranche in enumerate(plan.tranches, 1)
+    )
     return replace(plan, tranches=tranches)
 
 

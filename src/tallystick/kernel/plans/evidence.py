@@ -15,7 +15,7 @@ from tallystick.kernel.core.fields import Anchor, Currency, PlanId
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.plans.cases import Evidence, EvidenceState, Submitted
 from tallystick.kernel.plans.conditions import (
     VerifiersAccept,
     leaves,
@@ -26,12 +26,9 @@ from tallystick.kernel.plans.lookup import check_tranche, parties_of, version_of
 from tallystick.kernel.plans.records import (
     MAX_MATERIALS,
     MAX_SUBMITTED,
-    Evidence,
-    EvidenceState,
     Phase,
     Plan,
     PlanVersion,
-    Submitted,
     TrancheNumber,
     TrancheState,
     TrancheTerms,
@@ -87,18 +84,22 @@ def check_not_payee(plan: Plan, signing: tuple[str, ...]) -> Refusal | None:
 
 
 def check_round(step: Step, plan: Plan, version: PlanVersion, number: int) -> Refusal | None:
-    """Whether evidence can come or be answered: not over, all its money there, in the window, in bounded rounds."""
+    """Whether evidence can come or be answered: not over, in the window, in bounded rounds, begun with all its money.
+
+    A deposit that is reversed after that stops no answer: else a payer could bring about a silence, and so take back
+    what the payee had earned.
+    """
     tranche, terms = plan.tranches[number - 1], version.tranches[number - 1]
     if tranche.phase is Phase.RELEASED:
         return refuse(Status.ALREADY_RELEASED, plan=plan.id, tranche=number)
     if tranche.phase not in (Phase.WAITING, Phase.EVIDENCE_IN):
         return refuse(Status.WRONG_STATE, tranche=number, phase=tranche.phase.value)
     missing = missing_in(tranche, terms)
-    if missing:
+    if missing and tranche.phase is Phase.WAITING:
         return refuse(Status.NOT_FUNDED, tranche=number, missing=missing)
     if tranche.unmet_at is not None and step.now > tranche.unmet_at:
         return refuse(Status.DEADLINE_PASSED, tranche=number, unmet_at=tranche.unmet_at)
-    if tranche.phase is Phase.WAITING and tranche.rounds >= policies(step).evidence_rounds:
+    if tranche.phase is Phase.WAITING and tranche.rounds >= version.terms.evidence_rounds:
         return refuse(Status.TOO_MANY, tranche=number, rounds=tranche.rounds)
     return None
 
@@ -279,10 +280,10 @@ class SubmitEvidence(AboutEvidence, tag="evidence.submit"):
             return refuse(Status.CURRENCY_MISMATCH, plan=plan.currency, stated=self.currency or "none")
         tranche = plan.tranches[self.tranche - 1]
         refusal = (
-            check_certified(step, plan.id, self.tranche, units)
-            if terms.wages
-            else check_amount(tranche, terms, amount_of(tranche, terms), units)
-        ) or _check_materials(terms, self.materials)
+            (check_certified(step, plan.id, self.tranche, units) if terms.wages else None)
+            or check_amount(tranche, terms, amount_of(tranche, terms), units)
+            or _check_materials(terms, self.materials)
+        )
         if refusal is not None:
             return refusal
         missing = missing_kind(evidence, terms, self.materials)

@@ -19,7 +19,6 @@ from tallystick.kernel.core.fields import Currency, PlanId
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.membership.rules import check_solvent, is_insolvent
 from tallystick.kernel.plans import escrow
 from tallystick.kernel.plans.lookup import check_active, parties_of, version_of
@@ -111,11 +110,11 @@ def take_back(step: Step, plan: Plan, version: PlanVersion, target: str, units: 
     passed. One that was verified keeps its verification and waits for the money.
     """
     drained, taken = escrow.drained(plan, units)
-    until = policies(step).funding_grace_days
+    grace = datetime.timedelta(days=version.terms.funding_grace_days)
     tranches = []
     for tranche, terms in zip(drained.tranches, version.tranches, strict=True):
         wanting = tranche.fund_until is None and escrow.missing_in(tranche, terms)
-        day = max(terms.fund_by_on, step.today) + datetime.timedelta(days=until)
+        day = max(terms.fund_by_on, step.today) + grace
         tranches.append(replace(tranche, fund_until=end_of(step.overlay, day)) if wanting else tranche)
     drained = replace(drained, tranches=tuple(tranches))
     step.put(drained)

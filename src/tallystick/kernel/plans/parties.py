@@ -28,10 +28,12 @@ from tallystick.kernel.membership.business import (
     on_suspended,
     rename,
 )
+from tallystick.kernel.membership.rules import is_insolvent
 from tallystick.kernel.plans.amending import lapse_amendment
+from tallystick.kernel.plans.cases import Dispute
 from tallystick.kernel.plans.lookup import parties_of, version_of
 from tallystick.kernel.plans.proposing import withdraw_proposal
-from tallystick.kernel.plans.records import PENDING_PLANS, Dispute, Plan
+from tallystick.kernel.plans.records import PENDING_PLANS, Plan
 from tallystick.kernel.plans.rulings import PARTIES_ARE_ONE, wind_up
 from tallystick.kernel.products.lifecycle import end_product, told
 from tallystick.kernel.products.records import Product, ProductState
@@ -127,6 +129,8 @@ def pass_plan(step: Step, record: Record, member: str, successor: str) -> Iterat
         yield SUCCEEDED_IN(plan.id, (*parties_of(passed), member), member=member, successor=successor)
     if passed.payer == passed.payee:
         yield from _end_of_one(step, passed)
+    elif passed.payer != plan.payer and is_insolvent(step, passed.payer):
+        yield from end_requests(step, passed, passed.payer)
 
 
 def _end_of_one(step: Step, plan: Plan) -> Iterator[Event]:

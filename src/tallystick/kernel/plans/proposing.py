@@ -23,7 +23,7 @@ from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.law.records import Judgement
 from tallystick.kernel.membership.rules import check_party, check_solvent
 from tallystick.kernel.plans.against_product import check_against, failing_fields
-from tallystick.kernel.plans.days import instants_for, long_stop_of, opened_days
+from tallystick.kernel.plans.days import fresh, long_stop_of, opened_days
 from tallystick.kernel.plans.lookup import parties_of
 from tallystick.kernel.plans.records import (
     PENDING_PLANS,
@@ -38,7 +38,7 @@ from tallystick.kernel.plans.records import (
     TrancheTerms,
     named_in,
 )
-from tallystick.kernel.plans.soundness import check_named, check_sums, check_tranche
+from tallystick.kernel.plans.soundness import check_sums, check_tranche, check_whole
 from tallystick.kernel.products.commitments import commit
 from tallystick.kernel.products.records import Product
 from tallystick.kernel.wages import rules as wages
@@ -181,7 +181,7 @@ def _check_whole(step: Step, product: Product, stated: "ProposePlan | ConfirmPla
         if refusal is not None:
             return refusal
     judged = judge(step, product)
-    return check_named(product, tranches) or (judged if isinstance(judged, Refusal) else None)
+    return check_whole(product, tranches) or (judged if isinstance(judged, Refusal) else None)
 
 
 def judge(step: Step, product: Product) -> Judgement | Refusal | None:
@@ -299,7 +299,7 @@ class ConfirmPlan(Operation, tag="plan.confirm"):
     def apply(self, step: Step) -> Iterator[Event]:
         plan = step.get(Plan, self.plan)
         product = step.get(Product, plan.product)
-        version = anchored_version(step, plan, terms_of(product), plan.draft)
+        version = anchored_version(step, plan, terms_of(step, product), plan.draft)
         step.put(version)
         step.put(
             replace(
@@ -310,7 +310,7 @@ class ConfirmPlan(Operation, tag="plan.confirm"):
                 deadline=None,
                 version=1,
                 committed=self.total,
-                tranches=tuple(fresh_tranche(step, terms) for terms in version.tranches),
+                tranches=tuple(fresh_tranche(step, number, terms) for number, terms in enumerate(version.tranches, 1)),
                 long_stop_at=long_stop_of(step, version.terms.long_stop_on),
             )
         )
@@ -318,9 +318,9 @@ class ConfirmPlan(Operation, tag="plan.confirm"):
         yield anchored(plan, version)
 
 
-def terms_of(product: Product) -> PlanTerms:
-    """What a plan takes over from its product for good."""
-    terms = product.terms
+def terms_of(step: Step, product: Product) -> PlanTerms:
+    """What a plan takes over from its product, and from the policies of the day, for good."""
+    terms, in_force = product.terms, policies(step)
     return PlanTerms(
         product=product.id,
         payer=product.payer,
@@ -335,6 +335,10 @@ def terms_of(product: Product) -> PlanTerms:
         fee=terms.fee,
         long_stop_on=terms.long_stop_on,
         default_split=terms.default_split,
+        funding_grace_days=in_force.funding_grace_days,
+        evidence_rounds=in_force.evidence_rounds,
+        extensions=in_force.extensions,
+        negotiation_days=in_force.negotiation_days,
     )
 
 
@@ -359,9 +363,9 @@ def anchored_version(
     )
 
 
-def fresh_tranche(step: Step, terms: TrancheTerms) -> TrancheState:
+def fresh_tranche(step: Step, number: int, terms: TrancheTerms) -> TrancheState:
     """A tranche for which nothing has come yet."""
-    state = instants_for(step, terms, TrancheState())
+    state = fresh(step, number, terms)
     if isinstance(state, Refusal):
         raise InvariantViolation(f"{state.status.label} after the check had passed")
     return state

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from tallystick.kernel.core.fields import (
     AccountId,
-    Anchor,
     CertificateId,
     Code,
     Count,
@@ -32,7 +31,7 @@ from tallystick.kernel.core.fields import (
 )
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.law.records import Judgement
-from tallystick.kernel.plans.conditions import MAX_CONDITIONS, Condition, Met, persons_of, sources_of
+from tallystick.kernel.plans.conditions import Condition, DataStated, Met, VerifiersAccept, leaves
 from tallystick.kernel.products.records import FeeTerms, Share, Silence, Title
 from tallystick.wire.amounts import ZERO, Rate, Units
 from tallystick.wire.instants import Instant
@@ -113,7 +112,11 @@ Tranches: TypeAlias = Annotated[tuple[TrancheTerms, ...], Meta(min_length=1, max
 
 
 class PlanTerms(Struct):
-    """What holds for a whole plan, as its product said it on the day of the confirmation."""
+    """What holds for a whole plan, as its product and the policies said it on the day of the confirmation.
+
+    Of the policies it keeps what decides about money: how long a deposit may be late, how often evidence may be sent
+    back or a release window extended, how long the sides of a dispute may settle before the arbitrator rules.
+    """
 
     product: ProductId
     payer: MemberId
@@ -128,6 +131,10 @@ class PlanTerms(Struct):
     fee: FeeTerms
     long_stop_on: datetime.date
     default_split: Share
+    funding_grace_days: Days
+    evidence_rounds: Count
+    extensions: Count
+    negotiation_days: Days
 
 
 class DayOpens(Struct):
@@ -192,6 +199,9 @@ class Phase(Enum):
     VERIFIED = "verified"
     RELEASED = "released"
     ENDED = "ended"
+
+
+_WAITING, _EVIDENCE_IN = Phase.WAITING, Phase.EVIDENCE_IN
 
 
 class TrancheState(Struct):
@@ -313,13 +323,13 @@ class Plan(Record):
         if not self.is_live:
             return ()
         wanted = []
-        closing = [at.plus(1) for tranche in self.tranches for at in _ends_of(tranche)]
-        closing += [each.plus(1) for each in (self.long_stop_at, self.amendment and self.amendment.deadline) if each]
-        if closing:
-            wanted.append((Queue.EXPIRE, min(closing)))
-        releases = [at for tranche in self.tranches for at in _releases_of(tranche)]
-        if releases:
-            wanted.append((Queue.RELEASE, min(releases)))
+        offered_until = None if self.amendment is None else self.amendment.deadline
+        closing = _first_end(self.tranches, self.long_stop_at, offered_until)
+        if closing is not None:
+            wanted.append((Queue.EXPIRE, closing.plus(1)))
+        release = _first_release(self.tranches)
+        if release is not None:
+            wanted.append((Queue.RELEASE, release))
         return tuple(wanted)
 
     def live_for(self) -> tuple[str, ...]:
@@ -332,217 +342,51 @@ class Plan(Record):
         return (f"plan_of/{self.product}",)
 
 
-def _ends_of(tranche: TrancheState) -> tuple[Instant, ...]:
-    """The windows of a tranche whose end brings something about by itself."""
-    ends = () if tranche.fund_until is None or tranche.overdue else (tranche.fund_until,)
-    if tranche.phase is Phase.EVIDENCE_IN and tranche.answer_by is not None:
-        ends = (*ends, tranche.answer_by)
-    if not tranche.is_over and tranche.phase is not Phase.VERIFIED and tranche.unmet_at is not None:
-        ends = (*ends, tranche.unmet_at)
-    return ends
+def _first_end(tranches: tuple[TrancheState, ...], *others: Instant | None) -> Instant | None:
+    """The first of `others` and of the tranches' windows whose end brings something about by itself.
+
+    Every step on a plan asks twice, hence a plain loop.
+    """
+    first: Instant | None = None
+    for at in others:
+        if at is not None and (first is None or at < first):
+            first = at
+    for tranche in tranches:
+        funding = None if tranche.overdue else tranche.fund_until
+        if funding is not None and (first is None or funding < first):
+            first = funding
+        phase = tranche.phase
+        if phase is not _WAITING and phase is not _EVIDENCE_IN:
+            continue
+        unmet = tranche.unmet_at
+        if unmet is not None and (first is None or unmet < first):
+            first = unmet
+        answer = tranche.answer_by if phase is _EVIDENCE_IN else None
+        if answer is not None and (first is None or answer < first):
+            first = answer
+    return first
 
 
-def _releases_of(tranche: TrancheState) -> tuple[Instant, ...]:
-    """When a tranche is to be looked at for release, or its retention is over."""
-    wanted: tuple[Instant, ...] = ()
-    if tranche.wake_at is not None:
-        wanted = (tranche.wake_at,)
-    if tranche.retained and tranche.retained_until is not None:
-        wanted = (*wanted, tranche.retained_until)
-    return wanted
+def _first_release(tranches: tuple[TrancheState, ...]) -> Instant | None:
+    """When a tranche is next to be looked at for release, or its retention is over."""
+    first: Instant | None = None
+    for tranche in tranches:
+        wake = tranche.wake_at
+        if wake is not None and (first is None or wake < first):
+            first = wake
+        until = tranche.retained_until
+        if until is not None and (first is None or until < first) and tranche.retained:
+            first = until
+    return first
 
 
 def named_in(tranches: tuple[TrancheTerms, ...], payer: str, platform: str) -> tuple[str, ...]:
     """Verifiers and data sources that the conditions name, each once."""
     named: dict[str, None] = {}
     for terms in tranches:
-        named.update(dict.fromkeys(persons_of(terms.condition, payer, platform)))
-        named.update(dict.fromkeys(source for source, _ in sources_of(terms.condition)))
+        asked = leaves(terms.condition)
+        for leaf in asked:
+            if isinstance(leaf, VerifiersAccept):
+                named.update(dict.fromkeys(leaf.verifiers))
+        named.update((leaf.source, None) for leaf in asked if isinstance(leaf, DataStated))
     return tuple(name for name in named if name not in (payer, platform))
-
-
-class Answer(Enum):
-    """A verifier's word on evidence."""
-
-    ACCEPT = "accept"
-    SEND_BACK = "send_back"
-
-
-class Answered(Struct):
-    """One answer to a round of evidence: `certified` is what an acceptance certifies, `reason` why it was sent back."""
-
-    by: MemberId
-    answer: Answer
-    at: Instant
-    certified: Units | None = None
-    reason: Code | None = None
-    findings: Anchor | None = None
-
-
-class Submitted(Struct):
-    """A material that came, or a data source's statement."""
-
-    by: MemberId
-    anchor: Anchor
-    at: Instant
-
-
-class EvidenceState(Enum):
-    """How a round of evidence stands."""
-
-    OPEN = "open"
-    MET = "met"
-    SENT_BACK = "sent_back"
-    CLOSED = "closed"  # its tranche ended otherwise
-
-
-class Evidence(Record):
-    """One round of evidence for a tranche: materials, the amount claimed, statements and answers.
-
-    Each of those whom the condition names states each kind once, and answers once.
-    """
-
-    table = "evidence"
-
-    plan: PlanId
-    version: Count
-    tranche: TrancheNumber
-    round: Count
-    state: EvidenceState
-    opened: Position
-    claimed: Units | None = None
-    materials: Annotated[tuple[Submitted, ...], Meta(max_length=MAX_SUBMITTED)] = ()
-    statements: Annotated[tuple[Submitted, ...], Meta(max_length=MAX_CONDITIONS)] = ()
-    answers: Annotated[tuple[Answered, ...], Meta(max_length=MAX_NAMED + 2)] = ()
-    silent_at: Instant | None = None  # the time to answer passed then, and silence counts as acceptance
-
-    def labels(self) -> tuple[str, ...]:
-        return (f"evidence_of/{self.plan}",)
-
-
-class Certificate(Record):
-    """A release certificate: what was released under which version, on which conditions, met by whom and when.
-
-    certified = recovered + retained + disputed + released + fees (where the payee bears them). `released` is what
-    reached the payee and, of it, `redeemed` what reached holders of the receivable instead. `triggered_by` is nobody
-    where the block did it.
-    """
-
-    table = "certificate"
-
-    plan: PlanId
-    version: Count
-    tranche: TrancheNumber
-    at: Position
-    conditions: tuple[Met, ...]
-    certified: Units
-    released: Units
-    recovered: Units = ZERO
-    retained: Units = ZERO
-    disputed: Units = ZERO
-    fees: Units = ZERO
-    redeemed: Units = ZERO
-    receivable: ReceivableId | None = None
-    evidence: EvidenceId | None = None
-    dispute: DisputeId | None = None
-    cause: Code = "release"  # release, retention, ruling, settlement, default_split, long_stop
-    triggered_by: MemberId | None = None
-
-    def labels(self) -> tuple[str, ...]:
-        return (f"certificate_of/{self.plan}",)
-
-
-class DisputeState(Enum):
-    """opened -> settled | arbitration -> ruled; no ruling by the long-stop date: by_default."""
-
-    OPEN = "open"  # the parties may settle
-    ARBITRATION = "arbitration"
-    SETTLED = "settled"
-    RULED = "ruled"
-    BY_DEFAULT = "by_default"
-    CLOSED = "closed"
-
-
-class Offer(Struct):
-    """A settlement that one side offers: what of the disputed amount goes to the payee; the rest goes back."""
-
-    by: MemberId
-    to_payee: Units
-    at: Position
-
-
-class Dispute(Record):
-    """A dispute about an amount of a tranche, which alone is frozen by it."""
-
-    table = "dispute"
-
-    plan: PlanId
-    version: Count
-    tranche: TrancheNumber
-    payer: MemberId
-    payee: MemberId
-    arbitrator: MemberId
-    currency: Currency
-    units: Units
-    state: DisputeState
-    opened: Position
-    cause: Code  # objection, opened, silence, unmet
-    opened_by: MemberId | None = None
-    reason: Code | None = None
-    statement: Anchor | None = None
-    negotiate_until: Instant | None = None
-    offer: Offer | None = None
-    to_payee: Units | None = None
-    ruling: Anchor | None = None
-    ended: Position | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still freezes its amount."""
-        return self.state in (DisputeState.OPEN, DisputeState.ARBITRATION)
-
-    def due(self) -> tuple[tuple[Queue, Instant], ...]:
-        waits = self.state is DisputeState.OPEN and self.negotiate_until is not None
-        return ((Queue.EXPIRE, self.negotiate_until.plus(1)),) if waits and self.negotiate_until is not None else ()
-
-    def live_for(self) -> tuple[str, ...]:
-        return (self.payer, self.payee, self.arbitrator) if self.is_open else ()
-
-    def labels(self) -> tuple[str, ...]:
-        return (f"dispute_of/{self.plan}",)
-
-
-class RefundState(Enum):
-    """requested -> booked (consented) | declined | lapsed."""
-
-    REQUESTED = "requested"
-    BOOKED = "booked"
-    DECLINED = "declined"
-    LAPSED = "lapsed"
-
-
-class Refund(Record):
-    """A payer's request to have an amount of a tranche back before it is released."""
-
-    table = "refund"
-
-    plan: PlanId
-    tranche: TrancheNumber
-    payer: MemberId
-    payee: MemberId
-    currency: Currency
-    units: Units
-    state: RefundState
-    requested: Position
-    deadline: Instant
-    reason: Code | None = None
-    ended: Position | None = None
-
-    def due(self) -> tuple[tuple[Queue, Instant], ...]:
-        return ((Queue.EXPIRE, self.deadline.plus(1)),) if self.state is RefundState.REQUESTED else ()
-
-    def live_for(self) -> tuple[str, ...]:
-        return (self.payer, self.payee) if self.state is RefundState.REQUESTED else ()
-
-    def labels(self) -> tuple[str, ...]:
-        return (f"refund_of/{self.plan}",)

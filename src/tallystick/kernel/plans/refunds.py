@@ -17,17 +17,10 @@ from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import policies
 from tallystick.kernel.plans import ending, escrow
+from tallystick.kernel.plans.cases import Refund, RefundState
 from tallystick.kernel.plans.ending import REFUND_CLOSED
 from tallystick.kernel.plans.lookup import check_active, check_tranche, version_of
-from tallystick.kernel.plans.records import (
-    Phase,
-    Plan,
-    Refund,
-    RefundState,
-    TrancheNumber,
-    TrancheState,
-    TrancheTerms,
-)
+from tallystick.kernel.plans.records import Phase, Plan, TrancheNumber, TrancheState, TrancheTerms
 from tallystick.wire.amounts import Units
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import DAY_MS

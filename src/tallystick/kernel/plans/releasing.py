@@ -19,16 +19,14 @@ from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
-from tallystick.kernel.governance.policies import policies
+from tallystick.kernel.plans.cases import Certificate, EvidenceState
 from tallystick.kernel.plans.conditions import Met
 from tallystick.kernel.plans.days import next_wake, opens_of
 from tallystick.kernel.plans.disputes import open_dispute
 from tallystick.kernel.plans.ending import end_tranche, settle
-from tallystick.kernel.plans.escrow import amount_of, debitable, missing_in, with_tranche
+from tallystick.kernel.plans.escrow import amount_of, debitable, missing_in, with_tranche, woken
 from tallystick.kernel.plans.lookup import check_tranche, parties_of, version_of
 from tallystick.kernel.plans.records import (
-    Certificate,
-    EvidenceState,
     Phase,
     Plan,
     PlanState,
@@ -109,6 +107,8 @@ def pay_payee(
         triggered_by=triggered_by,
     )
     paid = _counted(plan, number, certificate, fee)
+    if terms.advance:  # what it may recover is more now, so a later tranche that is short may have its money
+        paid = woken(paid, step.now, after=number)
     step.put(certificate)
     step.put(paid)
     if fee:
@@ -174,6 +174,14 @@ def look(step: Step, plan: Plan, version: PlanVersion, number: int, triggered_by
         plan = _as_verified(step, plan, version, number, found)
         yield from _verify(step, plan, number)
     yield from _release_or_wait(step, plan, version, number, triggered_by)
+
+
+def look_or_leave(step: Step, plan: Plan, version: PlanVersion, number: int) -> Iterator[Event]:
+    """`look` at the end of a window; where many of a plan end at once, the queue of releases comes to the rest."""
+    if step.written <= WRITES:
+        yield from look(step, plan, version, number)
+    else:
+        _put(step, plan, number, replace(plan.tranches[number - 1], wake_at=step.now))
 
 
 def _put(step: Step, plan: Plan, number: int, tranche: TrancheState) -> None:
@@ -335,15 +343,15 @@ def _is_due(step: Step, tranche: TrancheState) -> bool:
 def end_release_window(step: Step, plan: Plan, version: PlanVersion, number: int) -> Iterator[Event]:
     """Due work after the end of a release window: what held by then counts, else `if_unmet` says what follows.
 
-    A window is extended so often as the policies allow, each time whole and never past the long stop; then it is a
-    dispute, except that wages are never disputed.
+    A window is extended so often as the plan allows, each time whole and with time before the long stop to answer what
+    comes in it; then it is a dispute, except that wages are never disputed.
     """
     tranche, terms = plan.tranches[number - 1], version.tranches[number - 1]
     found = verified(step, plan, version, number, step.now)
     if found is not None:
         plan = _as_verified(step, plan, version, number, found)
         yield from _verify(step, plan, number)
-        yield from _release_or_wait(step, plan, version, number, None)
+        yield from look_or_leave(step, plan, version, number)
         return
     match terms.if_unmet:
         case Unmet.REFUND:
@@ -351,7 +359,7 @@ def end_release_window(step: Step, plan: Plan, version: PlanVersion, number: int
         case Unmet.DISPUTE:
             yield from give_up(step, plan, version, number, open_units(tranche, terms), "unmet")
         case Unmet.EXTEND:
-            extended = _extended(step, plan, terms, tranche)
+            extended = _extended(step, plan, version, number)
             if extended is None:
                 units = ZERO if terms.wages else open_units(tranche, terms)
                 yield from give_up(step, plan, version, number, units, "unmet")
@@ -362,12 +370,18 @@ def end_release_window(step: Step, plan: Plan, version: PlanVersion, number: int
             assert_never(terms.if_unmet)
 
 
-def _extended(step: Step, plan: Plan, terms: TrancheTerms, tranche: TrancheState) -> TrancheState | None:
-    """`tranche` with its window `extend_days` longer, or None where it can't be."""
-    if tranche.unmet_at is None or not terms.extend_days or tranche.extended >= policies(step).extensions:
+def _extended(step: Step, plan: Plan, version: PlanVersion, number: int) -> TrancheState | None:
+    """The tranche with its window `extend_days` longer, or None where it can't be.
+
+    What comes in the last moment of it is answered and objected to in its own time before the long stop, as in the
+    window that was agreed: else silence to the end would take back what was earned.
+    """
+    tranche, terms = plan.tranches[number - 1], version.tranches[number - 1]
+    if tranche.unmet_at is None or not terms.extend_days or tranche.extended >= version.terms.extensions:
         return None
     last = day_of(step.overlay, tranche.unmet_at)
-    if plan.long_stop_at is not None and (day_of(step.overlay, plan.long_stop_at) - last).days < terms.extend_days:
+    needed = terms.extend_days + version.terms.answer_days + version.terms.objection_days
+    if plan.long_stop_at is not None and (day_of(step.overlay, plan.long_stop_at) - last).days < needed:
         return None
     until = end_of(step.overlay, last + datetime.timedelta(days=terms.extend_days))
     return replace(tranche, unmet_at=until, extended=tranche.extended + 1)

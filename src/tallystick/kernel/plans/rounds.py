@@ -12,20 +12,11 @@ from msgspec.structs import replace
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.membership.records import Member
 from tallystick.kernel.membership.rules import present_party
+from tallystick.kernel.plans.cases import Answer, Answered, Evidence, EvidenceState
 from tallystick.kernel.plans.conditions import Known, Met, evaluate, persons_of
 from tallystick.kernel.plans.days import opens_of
 from tallystick.kernel.plans.escrow import amount_of, missing_in
-from tallystick.kernel.plans.records import (
-    Answer,
-    Answered,
-    Evidence,
-    EvidenceState,
-    Phase,
-    Plan,
-    PlanVersion,
-    TrancheState,
-    TrancheTerms,
-)
+from tallystick.kernel.plans.records import Phase, Plan, PlanVersion, TrancheState, TrancheTerms
 from tallystick.kernel.products.records import Method
 from tallystick.kernel.wages.releasing import check_certified, sheet_claim
 from tallystick.wire.amounts import Units
@@ -121,9 +112,12 @@ class Verified(NamedTuple):
 
 
 def verified(step: Step, plan: Plan, version: PlanVersion, number: int, now: Instant) -> Verified | None:
-    """Whether a tranche's money is all there and its condition held at `now`, and what that certifies."""
+    """Whether a tranche's condition held at `now`, and what that certifies; nothing before all its money has come.
+
+    Evidence comes for a funded tranche alone; a deposit that is reversed then delays the release and not this.
+    """
     tranche, terms = plan.tranches[number - 1], version.tranches[number - 1]
-    if missing_in(tranche, terms):
+    if tranche.phase is Phase.WAITING and missing_in(tranche, terms):
         return None
     met = evaluate(terms.condition, known_of(step, plan, version, number, now))
     certified = None if met is None else _certified(step, plan, terms, number, met)

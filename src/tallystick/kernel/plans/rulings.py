@@ -14,11 +14,13 @@ from tallystick.kernel.core.fields import Anchor, Currency, DisputeId
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
+from tallystick.kernel.membership.rules import present_party
 from tallystick.kernel.plans import ending, escrow, releasing
 from tallystick.kernel.plans.amending import lapse_amendment
+from tallystick.kernel.plans.cases import Dispute, DisputeState
 from tallystick.kernel.plans.disputes import check_dispute, find_dispute, side_of
 from tallystick.kernel.plans.lookup import parties_of, version_of
-from tallystick.kernel.plans.records import Dispute, DisputeState, Phase, Plan, PlanState, PlanVersion
+from tallystick.kernel.plans.records import Phase, Plan, PlanState, PlanVersion
 from tallystick.kernel.plans.sums import sums_of
 from tallystick.wire.amounts import MAX_UNITS, ZERO, Units, fits
 from tallystick.wire.instants import DAY_MS, Instant
@@ -90,7 +92,8 @@ class RuleOnDispute(Operation, tag="dispute.rule"):
     """Rule on a dispute: the whole disputed amount is divided between payee and payer, and moves at once.
 
     Signed by the arbitrator that the plan names, once the sides' time to settle is over and up to the long stop. One
-    that a succession made a party must recuse itself; the default split then decides. Source: DOMAIN section 3.
+    that a succession made a side, the platform or the custodian must recuse itself; the default split then decides.
+    Source: DOMAIN section 3, "Dispute".
     """
 
     while_suspended = True
@@ -113,7 +116,8 @@ class RuleOnDispute(Operation, tag="dispute.rule"):
         refusal = check_dispute(step, dispute, self.currency)
         if refusal is not None:
             return refusal
-        if dispute.arbitrator in (dispute.payer, dispute.payee):
+        plan = step.get(Plan, dispute.plan)
+        if dispute.arbitrator in (*parties_of(plan), present_party(step, plan.custodian)):
             return refuse(Status.MUST_RECUSE, organisation=dispute.arbitrator)
         if dispute.negotiate_until is not None and step.now <= dispute.negotiate_until:
             return refuse(Status.TOO_EARLY, dispute=dispute.id, negotiate_until=dispute.negotiate_until)

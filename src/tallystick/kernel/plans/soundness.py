@@ -7,6 +7,7 @@ the product allows is `against_product`'s. Each refusal names the tranche and th
 from collections.abc import Iterator
 
 from tallystick.kernel.arithmetic import PERCENT
+from tallystick.kernel.core import codec
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.policies import policies
@@ -24,15 +25,17 @@ from tallystick.kernel.plans.conditions import (
     days_of,
     leaves,
 )
-from tallystick.kernel.plans.days import instants_for, long_stop_of
+from tallystick.kernel.plans.days import fresh, long_stop_of
 from tallystick.kernel.plans.escrow import fee_on
-from tallystick.kernel.plans.records import MAX_NAMED, TrancheState, TrancheTerms, Unmet, named_in
+from tallystick.kernel.plans.records import MAX_NAMED, TrancheTerms, Unmet, named_in
 from tallystick.kernel.products.records import FeePayer, Product
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.wages import rules as wages
 from tallystick.wire.amounts import MAX_UNITS, Units, fits
 from tallystick.wire.instants import DAY_MS
 from tallystick.wire.status import Status
+
+MAX_TERMS_BYTES = 128 * 1024  # canonical bytes of all tranches together: a hundred with verifiers and materials fit
 
 
 def is_dropped(terms: TrancheTerms) -> bool:
@@ -41,13 +44,15 @@ def is_dropped(terms: TrancheTerms) -> bool:
 
 
 def check_sums(
-    step: Step, product: Product, tranches: tuple[TrancheTerms, ...], currency: str, total: Units
+    step: Step, product: Product, tranches: tuple[TrancheTerms, ...], currency: str, total: Units, had: int = 0
 ) -> Refusal | None:
     """How many tranches there are, and whether they add up to the stated total: the most that may be released.
 
+    A plan that was confirmed with more tranches than are allowed by now keeps the `had` ones.
+
     Order: too_many, currency_mismatch, bad_value, amount_overflow, amount_differs.
     """
-    most = policies(step).max_tranches
+    most = max(policies(step).max_tranches, had)
     if len(tranches) > most:
         return refuse(Status.TOO_MANY, field="tranches", limit=most)
     if currency != product.terms.currency:
@@ -66,11 +71,15 @@ def check_sums(
     return None
 
 
-def check_named(product: Product, tranches: tuple[TrancheTerms, ...]) -> Refusal | None:
-    """too_many where more verifiers and data sources are named than a plan's row, written at every step, should hold.
+def check_whole(product: Product, tranches: tuple[TrancheTerms, ...]) -> Refusal | None:
+    """too_many where the terms are larger than what every step on a plan should read, or more verifiers and data
+    sources are named than its row, written at every step, should hold.
 
     It walks the conditions, so it comes after `check_tranche`.
     """
+    size = len(codec.encode(tranches))
+    if size > MAX_TERMS_BYTES:
+        return refuse(Status.TOO_MANY, field="tranches", bytes=size, limit=MAX_TERMS_BYTES)
     if len(named_in(tranches, product.payer, product.platform)) > MAX_NAMED:
         return refuse(Status.TOO_MANY, field="condition", limit=MAX_NAMED)
     return None
@@ -99,7 +108,7 @@ def check_tranche(
         or _check_choices(terms)
         or wages.check_tranche(step, product, terms)
         or _check_redeemed(step, product, terms, before)
-        or _check_calendar(step, product, terms),
+        or _check_calendar(step, product, number, terms),
     )
 
 
@@ -169,7 +178,7 @@ def _check_materials(terms: TrancheTerms) -> Refusal | None:
 
 
 def _check_named(step: Step, product: Product, condition: Condition, before: TrancheTerms | None) -> Refusal | None:
-    """Verifiers and data sources are admitted, hold their role, and are neither payer nor payee.
+    """Verifiers and data sources are admitted, hold their role, and are neither payer nor payee nor their arbitrator.
 
     Whom the present version names already is not asked again: one that is gone must not bar other changes.
     """
@@ -177,7 +186,7 @@ def _check_named(step: Step, product: Product, condition: Condition, before: Tra
     for member, role in _named(condition):
         if (member, role) in known:
             continue
-        if member in (product.payer, product.payee):
+        if member in (product.payer, product.payee, product.terms.arbitrator):
             return refuse(Status.SAME_PARTY, organisation=member, role=role.value)
         refusal = check_party(step, member) or check_role(step, member, role)
         if refusal is not None:
@@ -233,12 +242,12 @@ def _check_redeemed(step: Step, product: Product, terms: TrancheTerms, before: T
     return None
 
 
-def _check_calendar(step: Step, product: Product, terms: TrancheTerms) -> Refusal | None:
+def _check_calendar(step: Step, product: Product, number: int, terms: TrancheTerms) -> Refusal | None:
     """A published calendar covers every day, and once moved they lie before the long stop.
 
     The last instant of the release window leaves time to answer evidence and to object to it.
     """
-    instants = instants_for(step, terms, TrancheState())
+    instants = fresh(step, number, terms)
     if isinstance(instants, Refusal):
         return instants
     long_stop_at = long_stop_of(step, product.terms.long_stop_on)

@@ -161,7 +161,8 @@ class ProductTerms(Struct):
     `cap` bounds what all plans may release together. Payments lie in `payment_from_on`..`payment_until_on`, apart from
     the contract's own dates. After the end of `long_stop_on` what is disputed without a ruling is divided,
     `default_split` percent to the payee, and what is not disputed goes back to the payer. Refunds go to the payer's
-    account with the custodian (`refund_account`).
+    account with the custodian (`refund_account`). Where `on_silence` is not to accept, no tranche of a plan may say
+    that a verifier's silence accepts, but those for wages, which nothing disputes.
     """
 
     business: Business
@@ -237,6 +238,7 @@ class Product(Record):
     suspended_until: Instant | None = None
     suspension_reason: Code | None = None
     closure_notice: Anchor | None = None
+    closing_on: datetime.date | None = None  # of wages: all were told on this day that it closes after its long stop
     ended: Position | None = None
     committed: Units = ZERO
     live_plans: Count = 0

@@ -120,8 +120,10 @@ class CloseProduct(Operation, tag="product.close"):
             return refuse(Status.BAD_VALUE, field="notice", business=product.terms.business.value)
         if self.notice is None:
             return None
-        if self.notice.posted_on > step.today:
-            return refuse(Status.BAD_DATES, posted_on=self.notice.posted_on, today=step.today)
+        # A notice from before the wages were paid tells nobody that they were.
+        earliest = min(product.terms.payment_from_on, step.today)
+        if not earliest <= self.notice.posted_on <= step.today:
+            return refuse(Status.BAD_DATES, posted_on=self.notice.posted_on, earliest=earliest, today=step.today)
         days = (step.today - self.notice.posted_on).days
         judged = judge(step, product.terms, closure_notice_days=days)
         return judged if isinstance(judged, Refusal) else None

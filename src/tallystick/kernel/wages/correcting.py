@@ -30,8 +30,12 @@ from tallystick.kernel.wages.records import (
     LineNumber,
     LineState,
     SheetState,
+    WageChunk,
     WageLine,
     WageSheet,
+    chunk_id,
+    chunks_of,
+    first_line,
     sheet_id,
 )
 from tallystick.kernel.wages.results import DONE
@@ -95,7 +99,7 @@ class CorrectWageLines(Operation, tag="wage.line_correct"):
         marked = step.once("marked", lambda: self._marked(step, sheet))
         if isinstance(marked, Refusal):
             return marked
-        return _check_stated(marked, LineState.CORRECTED, self.units) or self._check_accounts(step)
+        return _check_stated(marked, LineState.CORRECTED, self.units) or self._check_accounts(step, marked)
 
     def _marked(self, step: Step, sheet: WageSheet) -> Marked | Refusal:
         named = {each.line: each for each in self.lines}
@@ -112,13 +116,16 @@ class CorrectWageLines(Operation, tag="wage.line_correct"):
 
         return mark(step, sheet, named, change)
 
-    def _check_accounts(self, step: Step) -> Refusal | None:
-        """No account under two of the workers named."""
-        accounts: dict[str, int] = {}
-        for each in self.lines:
-            other = accounts.setdefault(each.account, each.line)
-            if other != each.line:
-                return rules.misused(step, self.currency, rules.Misuse.OWN_ACCOUNT, line=each.line, other=other)
+    def _check_accounts(self, step: Step, marked: Marked) -> Refusal | None:
+        """No account under two workers of the sheet, as it stands after this. Linear in the sheet's lines."""
+        accounts = {each.account: each.line for each in self.lines}
+        sheet = marked.sheet
+        for chunk in range(1, chunks_of(sheet.lines) + 1):
+            lines = marked.chunks.get(chunk) or step.get(WageChunk, chunk_id(sheet.plan, sheet.tranche, chunk)).lines
+            for number, line in enumerate(lines, first_line(chunk)):
+                named = accounts.get(line.account, number)
+                if named != number:
+                    return rules.misused(step, self.currency, rules.Misuse.OWN_ACCOUNT, line=named, other=number)
         return None
 
     def apply(self, step: Step) -> Iterator[Event]:

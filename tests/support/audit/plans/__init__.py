@@ -1,0 +1,1 @@
+"""The auditor's own model of release plans: products, plans and their money, evidence, disputes, wage sheets."""
