@@ -37,3 +37,16 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_each_word_reaches_its_field(typed: dict[str, Any], words: str, fields: dict[str, str]) -> None:
     assert run([*words.split(), "--as", "somebody"]) == 0
     assert typed == fields
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("deposit announce acc_6c6g --amount 5", "name the one that it is for, as --account acc_6c6g"),
+        ("evidence accept pln_7xj2 2", "as --tranche 2"),
+        ("wage lines pln_7xj2 wages.csv 1", 'unable to convert "wages.csv" into a whole number'),
+    ],
+)
+def test_a_word_in_the_wrong_place_gets_its_option(capsys: pytest.CaptureFixture[str], words: str, said: str) -> None:
+    assert run([*words.split(), "--as", "somebody"]) == 2
+    assert said in capsys.readouterr().err

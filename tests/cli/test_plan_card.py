@@ -9,16 +9,18 @@ from rich.cells import cell_len
 from tallystick.cli.certificate_card import certificate_card
 from tallystick.cli.plan_card import plan_card, plan_json
 from tallystick.cli.product_card import product_card
+from tallystick.kernel.accounts.reversing import ReverseDeposit
 from tallystick.kernel.plans.answering import AcceptEvidence
+from tallystick.kernel.plans.cases import Certificate
 from tallystick.kernel.plans.conditions import AllOf, AnyOf, DocumentsIn, OnDate, PayerAccepts, VerifiersAccept
 from tallystick.kernel.plans.disputes import ObjectToRelease
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Certificate, Material, Retention
+from tallystick.kernel.plans.records import Material, Retention
 from tallystick.kernel.products.records import FeePayer, FeeTerms
 from tallystick.node.plan_life import deadlines, plan_life
 from tallystick.wire.amounts import Rate, Units
 from tests.support.desks import desk_over, printed
-from tests.support.plans import PART, amendment_of, confirmed, funded, plan_of, proposed, state_of, tranche
+from tests.support.plans import PART, amendment_of, confirmed, deposited, funded, plan_of, proposed, state_of, tranche
 from tests.support.products import Cast, applied_product, cast, counter_of
 from tests.support.receivables import anchor
 
@@ -117,8 +119,9 @@ def test_deadlines_come_soonest_first_and_name_their_outcome() -> None:
     ahead = deadlines(plan_life(at.session.engine, at.session.state, plan_of(c.world, plan)))
     assert [one.at for one in ahead] == sorted(one.at for one in ahead)
     said = [(one.tranche, one.what.partition(";")[0]) for one in ahead]
-    assert said[:2] == [(1, "objections end, then it is released"), (2, "the answer is due")]
-    assert (3, "the deposit is due") in said
+    assert said[:2] == [(1, "objections end"), (2, "the answer is due")]
+    assert (1, "its first day opens, then it is released") in said
+    assert (3, "grace for the deposit ends") in said
     assert said[-1] == (0, "long stop: what is disputed is divided, the rest goes back")
     assert "in 3 days" in shown(c, plan)
 
@@ -168,5 +171,17 @@ def test_a_certificate_adds_up_and_names_who_met_what() -> None:
     ]
     assert sum(round(float(one) * 100) for one in amounts) == certificate.certified == PART
     assert "payer by Payer" in text
+    assert f"certified    {at.amount(PART, 'CNY')}  Payer {at.amount(PART, 'CNY')}" in text
     assert "1, Foundation" in text
     assert "triggered by  the ledger by itself" in text
+
+
+def test_what_a_bank_reversed_is_not_called_given_back() -> None:
+    c = cast(funds=0)  # the reversal finds nothing on the payer's account
+    plan = confirmed(c.world, c, tranche())
+    deposit = deposited(c.world, plan, PART)
+    undo = ReverseDeposit(deposit=deposit, currency="CNY", units=Units(PART), bank_reference="REV-1")
+    c.world.do(undo, by=c.custodian)
+    text = " ".join(shown(c, plan, 120).split())
+    assert "reversed by the bank 100,000.00" in text
+    assert "given back" not in text

@@ -11,8 +11,10 @@ import pytest
 from msgspec import inspect
 
 from tallystick.cli.values import Reader, decoded
+from tallystick.kernel.accounts.deposits import BookDeposit, RemittanceCode
 from tallystick.kernel.core.fields import Anchor, Interval, MemberId, ReceivableId, Struct
 from tallystick.kernel.membership.records import Permission, Role
+from tallystick.kernel.plans.answering import SendBackEvidence
 from tallystick.kernel.plans.conditions import Condition
 from tallystick.kernel.plans.records import Material, Retention, TrancheTerms
 from tallystick.wire.amounts import Rate, Units
@@ -123,6 +125,7 @@ def read(kind: Any, given: Any, currency: str = "GBP", option: str = "--field") 
             },
         ),
         (Condition, '{"when": "date", "on": "2026-12-01"}', {"when": "date", "on": "2026-12-01"}),
+        (RemittanceCode, "28y6 gawr-t74x x1ke", "28Y6GAWRT74XX1KE"),
         (dict[str, bool | int | str], ["days=5", "shortfall=pro_rata"], {"days": 5, "shortfall": "pro_rata"}),
     ],
 )  # fmt: skip
@@ -165,7 +168,9 @@ def test_what_people_write(kind: Any, given: Any, expected: Any) -> None:
             "--field, part 1, on: 'soon' is not a date",
         ),
         (Retention, "5% until soon", "--field, until_on: 'soon' is not a date"),
-        (Retention, "some", "not key=value"),
+        (Retention, "some", "'some' is not a retention like 5% until 2027-12-01"),
+        (Material, "Delivery note", "'Delivery note' is not a kind of paper like delivery_note"),
+        (Permission, "issue", "'issue' is not key=value"),
     ],
 )
 def test_what_is_refused(kind: Any, given: str, said: str) -> None:
@@ -263,3 +268,31 @@ def test_what_the_decoder_finds_is_named_in_the_same_way() -> None:
     value[1]["title"], value[0]["fund_units"] = "Roof", "x"
     with pytest.raises(DecodeError, match=r"^--tranches, tranche 1, fund_amount: "):
         decoded(Asked, {"tranches": value}, {"tranches": "--tranches"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"code": "ABC"}, "--code: 'ABC' is not a remittance code of 16 letters and digits"),
+        ({"account": "dep_0"}, "--account: 'dep_0' is not an id that begins with acc_"),
+        ({"currency": "pounds"}, "--currency: 'pounds' is not a currency's code like CNY"),
+    ],
+)
+def test_a_value_of_another_form_is_named_with_the_form(fields: dict[str, str], said: str) -> None:
+    value = {"op": "deposit.book", "bank_reference": "B", "currency": "GBP", "units": "5", **fields}
+    with pytest.raises(DecodeError) as refused:
+        decoded(BookDeposit, value, {name: f"--{name}" for name in value})
+    assert str(refused.value) == said
+
+
+def test_a_code_that_has_spaces_is_named() -> None:
+    value = {"op": "evidence.send_back", "plan": "pln_" + "0" * 16, "tranche": 1, "evidence": "evd_" + "0" * 16}
+    with pytest.raises(DecodeError, match="--reason: 'beams missing' is not a code in lower case without spaces"):
+        decoded(SendBackEvidence, {**value, "reason": "beams missing"}, {"reason": "--reason"})
+
+
+def test_a_file_without_its_mark_is_recognised(tmp_path: Path) -> None:
+    file = tmp_path / "contract.toml"
+    file.write_text("number = 'A'")
+    with pytest.raises(DecodeError, match=f"is not key=value; a file is named @{file}"):
+        read(Permission, str(file))

@@ -4,12 +4,8 @@ import csv
 import datetime
 import io
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,18 +20,9 @@ from tallystick.kernel.calendar.records import CalendarYear
 from tallystick.kernel.core import codec
 from tallystick.kernel.financing.records import Financing, FinancingState
 from tallystick.kernel.membership.records import Member
+from tallystick.kernel.plans.cases import Certificate, Dispute, DisputeState, EvidenceState, Refund, RefundState
 from tallystick.kernel.plans.conditions import methods_of
-from tallystick.kernel.plans.records import (
-    Certificate,
-    Dispute,
-    DisputeState,
-    EvidenceState,
-    Plan,
-    PlanState,
-    PlanVersion,
-    Refund,
-    RefundState,
-)
+from tallystick.kernel.plans.records import Plan, PlanState, PlanVersion
 from tallystick.kernel.products.records import Method, Product, ProductState
 from tallystick.kernel.receivables.records import Receivable, ReceivableState
 from tallystick.kernel.recourse.records import Recourse, RecourseState
@@ -48,6 +35,7 @@ from tallystick.node.home import Home
 from tallystick.node.lineage import rows_of
 from tallystick.node.session import Cursor, Session, open_home
 from tallystick.wire.errors import DecodeError
+from tests.support.demo import run
 from tools.demo.home import MARKER, new_home
 from tools.demo.papers import Invoice, Papers
 from tools.demo.story import tell
@@ -63,35 +51,6 @@ TALLY = "from tallystick.cli.main import main; main()"
 DEMO = "Demo "
 ENDED_BADLY = (ProductState.REFUSED, ProductState.DECLINED, ProductState.WITHDRAWN, ProductState.EXPIRED)
 LATE = ("receivable.unpaid", "receivable.overdue", "receivable.late_claim")
-
-
-def run(*words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A command of this interpreter, as from a shell 100 columns wide."""
-    environment = {**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
-    if home is not None:
-        environment["TALLYSTICK_HOME"] = str(home)
-    return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[tuple[Path, list[str]]]:
-    """The home that the demo left, and what each of two runs in it printed. The path is short, as commands name it."""
-    with tempfile.TemporaryDirectory(prefix="td") as folder:
-        home = Path(folder) / "home"
-        printed = []
-        for _ in range(2):
-            told = run("-m", "tools.demo", "--home", str(home))
-            assert told.returncode == 0, told.stdout + told.stderr
-            printed.append(told.stdout)
-        yield home, printed
-
-
-@pytest.fixture(scope="module")
-def demo(runs: tuple[Path, list[str]]) -> tuple[Path, str]:
-    """The home, and what the second run printed, which started anew."""
-    return runs[0], runs[1][-1]
 
 
 @pytest.fixture(scope="module")

@@ -109,12 +109,17 @@ def confirmed(opened: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = clerks(*propose, clerks.file("plan.toml")).err
     assert "total: 75,000.00 GBP" in said
     assert "tranche 2, Steel and timber on site: 40,000.00 GBP in by" in said
+    told = " ".join(said.split())
+    for term in ("the payee brings delivery_note, photo", "silence means dispute, unmet means extend by 14 days",
+                 "what is not used rolls on", "5 % of what is certified is retained until",
+                 "20 % of what is certified goes towards the advances"):  # fmt: skip
+        assert term in told
     plan = clerks.one("plan")["id"]
     clerks("plan", "check", plan, "--as", "tideway", "--result", "send-back",
            "--failing", "tranche=2,field=extend_days,reason=too_short")  # fmt: skip
-    assert "extend_days   too_short" in clerks("plan", "show", plan).out
+    assert "tranche 2   extend days   too_short" in clerks("plan", "show", plan).out
     (waits,) = clerks.waiting("millbrook")
-    assert "extend_days" in waits["what"]
+    assert waits["what"] == "propose the plan again: extend days of tranche 2 (too_short)"
     clerks(*propose, clerks.file("plan.toml", "extend_days = 14", "extend_days = 28"), "--plan", plan)
     clerks.type_what_waits("tideway", "plan check")
     clerks.type_what_waits("quarry", "plan confirm")
@@ -180,6 +185,8 @@ def verified_and_disputed(clerks: Clerks, plan: str) -> None:
     paper, photo = clerks.papers / "paper.pdf", clerks.papers / "photo.jpg"
     about = (plan, "--tranche", "2")
     assert any("evidence submit" in one["command"] for one in clerks.waiting("quarry"))
+    said = clerks("evidence", "submit", *about, "--as", "quarry", "--materials", f"delivery_note:{paper}", expect=2)
+    assert "--amount must be given: the step pays up to an amount, and you say what you claim" in said.err
     clerks("evidence", "submit", *about, "--as", "quarry", "--materials", f"delivery_note:{paper}",
            "--materials", f"photo:{photo}", "--amount", "36,500")  # fmt: skip
     assert "answer the evidence for tranche 2" in clerks("waiting", "north-pier").out
@@ -198,7 +205,8 @@ def verified_and_disputed(clerks: Clerks, plan: str) -> None:
     assert any("accept-offer" in one["command"] for one in clerks.waiting("millbrook"))
     wait(clerks, 15)
     assert "rule on the dispute" in clerks("waiting", "arbitration").out
-    clerks("dispute", "rule", dispute, "--as", "arbitration", "--to-payee", "3001", "--ruling", paper, expect=2)
+    over = clerks("dispute", "rule", dispute, "--as", "arbitration", "--to-payee", "3001", "--ruling", paper, expect=2)
+    assert "--to-payer must be given: more than the disputed amount would go to the payee" in over.err
     ruled = clerks("dispute", "rule", dispute, "--as", "arbitration", "--to-payee", "1500", "--ruling", paper)
     assert "to payer: 1,500.00 GBP" in ruled.err
     causes = {one.get("cause", "release") for one in clerks("list", "certificates", "--json").json}
@@ -249,11 +257,26 @@ def test_a_plan_is_amended_from_the_file_that_the_tool_writes(confirmed: Path, t
     file.write_text(text.replace('"25000.00"', '"20000.00"'))
     offered = clerks("plan", "amend", plan, "--as", "millbrook", "--tranches", f"@{file}")
     assert "total: 70,000.00 GBP" in offered.err
+    assert "changed, tranche 3, fund amount: 25,000.00 GBP -> 20,000.00 GBP" in offered.err
+    said = clerks("plan", "confirm", plan, "--as", "quarry", expect=2).err
+    assert "what waits is an amendment: `tally plan confirm-amendment`" in said
     shown = clerks.narrow()("plan", "show", plan).out
     assert "fund amount   25,000.00 GBP   20,000.00 GBP" in shown
     clerks.type_what_waits("quarry", "confirm-amendment")
     assert clerks("plan", "show", plan, "--json").json["money"]["total"] == "7000000"
     assert clerks("plan", "file", plan).out.partition("\n")[2] == file.read_text().partition("\n")[2]
+
+
+def test_what_can_not_be_filled_in_says_why(confirmed: Path) -> None:
+    clerks = Clerks(confirmed / "home")
+    plan, product = clerks.one("plan")["id"], clerks.one("product")["id"]
+    said = clerks("plan", "confirm", plan, "--as", "quarry", "--dry-run", expect=2).err
+    assert "--total, --terms must be given; nothing on the ledger waits for this step now" in said
+    assert f"plan {plan} is active" in said
+    said = clerks("tranche", "release", plan, "--tranche", "1", "--as", "quarry", "--dry-run", expect=2).err
+    assert "--amount must be given" in said
+    said = clerks("product", "authorise", product, "--as", "millbrook", "--dry-run", expect=1).err
+    assert "wrong_state" in said
 
 
 def test_looking_at_plans_needs_no_passphrase(confirmed: Path) -> None:

@@ -165,7 +165,10 @@ def test_from_the_payroll_to_the_last_paid_worker(payday: Callable[[int], Payday
     tally("wage", "line-correct", p.plan, "1", fixed, "--as", "Payer")
     tally("wage", "share", p.plan, "1", fixed, "--to", tmp_path / "shared-again.csv")
     assert tally("wage", "check", p.plan, "1", tmp_path / "shared-again.csv", "--json").json["lines"] == 1
-    tally("wage", "check", p.plan, "1", shared, expect=2)
+    refused = tally("wage", "check", p.plan, "1", shared, expect=2)
+    assert "pay none of these by this file" in refused.err
+    rejects = shared.with_name(shared.name + ".rejects.csv")
+    assert rejects.read_text().startswith("line of the file,reason,line,")  # the sheet's own numbers are a line on
     last = write_rows(tmp_path / "last.csv", ("line", "result", "reason"), ("501", "paid", ""))
     tally("wage", "line-result", p.plan, "1", last, "--bank-reference", "BATCH-2", "--as", "Custodian")
     assert (p.show()["state"], p.show()["open_units"]) == ("done", "0")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tallystick.kernel.core.fields import Position
 from tallystick.kernel.core.record import Queue
 from tallystick.kernel.core.state import Overlay
-from tallystick.kernel.plans.records import Refund, RefundState
+from tallystick.kernel.plans.cases import Refund, RefundState
 from tallystick.ledger.committed import CommittedState
 from tallystick.ledger.store import Batch, Family
 from tallystick.ledger.tree import Tree

@@ -13,14 +13,8 @@ from tallystick.kernel.accounts.records import Account, AccountState, Balance
 from tallystick.kernel.calendar.records import Convention
 from tallystick.kernel.core.fields import Interval, Position
 from tallystick.kernel.core.record import Record
-from tallystick.kernel.plans.records import (
-    Certificate,
-    Dispute,
-    DisputeState,
-    Plan,
-    PlanState,
-    TrancheState,
-)
+from tallystick.kernel.plans.cases import Certificate, Dispute, DisputeState
+from tallystick.kernel.plans.records import Plan, PlanState, TrancheState
 from tallystick.kernel.products.records import (
     Business,
     FeePayer,
@@ -42,11 +36,11 @@ from tallystick.kernel.receivables.records import (
 )
 from tallystick.kernel.redemption.records import HeldShare, Redemption
 from tallystick.kernel.transfers.records import Transfer, TransferKind, TransferState
-from tallystick.ledger import invariants
+from tallystick.ledger import invariants, plan_invariants
 from tallystick.ledger.engine import Committed, NotYet, Read, StateProof
 from tallystick.ledger.engines.embedded import EmbeddedEngine
-from tallystick.ledger.invariants import Check, Violation
 from tallystick.ledger.store import RocksStore
+from tallystick.ledger.violations import Check, Violation
 from tallystick.proof.comet import BlockId, LightBlock
 from tallystick.wire.amounts import Rate, Units
 from tallystick.wire.instants import Instant
@@ -290,7 +284,7 @@ def test_plans_money_is_in_escrow_and_adds_up(world: World) -> None:
     plan, open_dispute = funded_plan(world), dispute(world)
     escrow = money(world, plan.escrow, 80)
     first, second = plan.tranches
-    assert first_violation(invariants.check_plans, plan, open_dispute, escrow) is None
+    assert first_violation(plan_invariants.check_plans, plan, open_dispute, escrow) is None
     for rows, said in (
         ((funded_plan(world, deposited=Units(101)), open_dispute, escrow), "101 were deposited"),
         ((funded_plan(world, fees=Units(2)), open_dispute, escrow), "21 have left"),
@@ -305,7 +299,7 @@ def test_plans_money_is_in_escrow_and_adds_up(world: World) -> None:
         ((plan, open_dispute, dispute(world, id="dsp_0000000000000002", tranche=3), escrow), "does not have"),
         ((money(world, plan.escrow, 1),), "for no plan"),
     ):
-        found = first_violation(invariants.check_plans, *rows)
+        found = first_violation(plan_invariants.check_plans, *rows)
         assert found is not None, said
         assert said in found.what
 
@@ -337,7 +331,7 @@ def certificate(world: World, **fields: Any) -> Certificate:
 def test_releases_are_certified_and_once(world: World) -> None:
     plan, said = funded_plan(world), certificate(world)
     second = {"id": "crt_0000000000000002"}
-    assert first_violation(invariants.check_certificates, plan, said) is None
+    assert first_violation(plan_invariants.check_certificates, plan, said) is None
     for rows, why in (
         ((plan, certificate(world, certified=Units(26))), "add up to something else"),
         ((plan, said, certificate(world, **second)), "was released before"),
@@ -345,7 +339,7 @@ def test_releases_are_certified_and_once(world: World) -> None:
         ((plan, said, certificate(world, **second, cause="ruling")), "its certificates say (38, 2)"),
         ((plan, said, certificate(world, **second, tranche=3)), "tranche 3"),
     ):
-        found = first_violation(invariants.check_certificates, *rows)
+        found = first_violation(plan_invariants.check_certificates, *rows)
         assert found is not None, why
         assert why in found.what
 
@@ -388,8 +382,8 @@ def test_a_product_counts_what_its_plans_count_for(world: World) -> None:
     plan = funded_plan(world)
     ended = msgspec.structs.replace(plan, ended=HERE)
     pending = msgspec.structs.replace(plan, id="pln_0000000000000002", version=0, committed=Units(0))
-    assert first_violation(invariants.check_products, product(world), plan, pending) is None
-    assert first_violation(invariants.check_products, product(world, live_plans=0), ended) is None
+    assert first_violation(plan_invariants.check_products, product(world), plan, pending) is None
+    assert first_violation(plan_invariants.check_products, product(world, live_plans=0), ended) is None
     more = msgspec.structs.replace(plan, committed=Units(101))
     for rows, said in (
         ((product(world), more), "its plans count for 101"),
@@ -398,7 +392,7 @@ def test_a_product_counts_what_its_plans_count_for(world: World) -> None:
         ((product(world),), "count for 0"),
         ((plan,), "has no record"),
     ):
-        found = first_violation(invariants.check_products, *rows)
+        found = first_violation(plan_invariants.check_products, *rows)
         assert found is not None, said
         assert said in found.what
 

@@ -228,3 +228,12 @@ def test_rows_are_as_they_were_written(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "payroll.csv", COLUMNS, payroll_row(1))
     with file.open(newline="") as opened:
         assert list(csv.reader(opened)) == [list(COLUMNS), list(payroll_row(1))]
+
+
+def test_results_need_no_reasons_where_every_line_was_paid(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "results.csv", ("line", "result"), ("1", "paid"), ("2", "成功"))
+    assert [(one.line, one.reason) for one in read_results(file)[1]] == [(1, ""), (2, "")]
+    write_rows(file, ("line", "result"), ("1", "returned"))
+    _, found, rejected = read_results(file)
+    assert found == []
+    assert "reason" in rejected[0].reason

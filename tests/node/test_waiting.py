@@ -6,14 +6,18 @@ import shlex
 import pytest
 
 from tallystick.cli.main import make_app
+from tallystick.kernel.accounts.deposits import BookDeposit
+from tallystick.kernel.accounts.reversing import ReturnDeposit
 from tallystick.kernel.core.fields import Anchor
 from tallystick.kernel.membership.records import Member, Role
 from tallystick.kernel.plans.answering import AcceptEvidence, SendBackEvidence
+from tallystick.kernel.plans.cases import Dispute, Refund
 from tallystick.kernel.plans.conditions import AllOf, DataStated, DocumentsIn, VerifiersAccept
 from tallystick.kernel.plans.disputes import ObjectToRelease, OfferSettlement
 from tallystick.kernel.plans.evidence import SubmitEvidence
-from tallystick.kernel.plans.records import Dispute, Failing, Material, Refund
+from tallystick.kernel.plans.records import Failing, Material
 from tallystick.kernel.plans.refunds import RequestRefund
+from tallystick.node.plan_life import failing_text
 from tallystick.node.waiting import Waits, waiting_for
 from tallystick.wire.amounts import Units
 from tests.support.desks import desk_over
@@ -27,6 +31,7 @@ from tests.support.plans import (
     sending_back_of,
     sent,
     state_of,
+    terms_of,
     tranche,
 )
 from tests.support.products import (
@@ -41,6 +46,7 @@ from tests.support.products import (
     signing,
 )
 from tests.support.receivables import anchor
+from tests.support.wages import payroll
 
 PART = Units(10_000_000)
 
@@ -111,7 +117,7 @@ def test_a_proposal_waits_for_platform_payer_and_payee() -> None:
     plan = proposed(c.world, c)
     assert everybody(c) == {"platform": ["check the plan against its product"]}
     c.world.do(sending_back_of(c.world, plan, Failing(tranche=1, field="title", reason="unclear")), by=c.platform)
-    assert everybody(c) == {"payer": ["propose the plan again: title"]}
+    assert everybody(c) == {"payer": ["propose the plan again: title of tranche 1 (unclear)"]}
     c = cast()
     plan = sent(c.world, c)
     assert everybody(c) == {"payee": ["confirm the plan, or decline"]}
@@ -122,7 +128,10 @@ def test_a_proposal_waits_for_platform_payer_and_payee() -> None:
 def test_a_deposit_waits_for_the_payer_and_overdue_for_both() -> None:
     c = cast()
     plan = confirmed(c.world, c, tranche(), tranche(fund_by_on=datetime.date(2026, 3, 20)))
-    assert everybody(c) == {"payer": ["deposit for tranche 1"]}  # the next, not all that will ever be due
+    due = terms_of(c, plan)[0].fund_by_on
+    assert everybody(c) == {
+        "payer": [f"deposit for tranche 1, due {due}, then grace"]
+    }  # the next, not all that will ever be due
     until = state_of(c.world, plan).fund_until
     assert until is not None
     c.world.wait(until=until.plus(1))
@@ -157,6 +166,7 @@ def test_evidence_waits_for_the_payee_then_for_those_who_are_named() -> None:
     assert everybody(c) == {"payee": ["evidence for tranche 1"], "source": [state]}
     submit(c, plan)
     assert everybody(c) == {"source": [state], **{f"verifier {number}": [answer] for number in (1, 2, 3)}}
+    assert waiting(c, c.verifiers[0])[0].units == PART  # what is claimed
     evidence = state_of(c.world, plan).evidence
     assert evidence is not None
     accept = AcceptEvidence(plan=plan, tranche=1, currency="CNY", units=PART, evidence=evidence)
@@ -190,7 +200,36 @@ def test_a_dispute_waits_for_the_sides_and_then_for_the_arbitrator() -> None:
     assert "accept the settlement that is offered, or offer another" in whats(c, c.payer)
     negotiate_until = c.world.row(Dispute, dispute).negotiate_until
     c.world.wait(until=negotiate_until.plus(1))
-    assert whats(c, c.arbitrator) == ["rule on the dispute"]
+    (ruling,) = waiting(c, c.arbitrator)
+    assert (ruling.what, ruling.until) == ("rule on the dispute", plan_of(c.world, plan).long_stop_at)
+
+
+def test_money_that_nothing_names_waits_for_the_custodian() -> None:
+    c = cast()
+    booked = BookDeposit(bank_reference="B-77", currency="CNY", units=Units(70), remitter=c.payee)
+    c.world.do(booked, by=c.custodian)
+    (one,) = waiting(c, c.custodian)
+    assert (one.what, one.units) == ("assign what is in suspense, or return it", 70)
+    c.world.do(ReturnDeposit(deposit=one.record, currency="CNY", units=Units(70), bank_reference="R"), by=c.custodian)
+    assert whats(c, c.custodian) == []
+
+
+def test_wages_wait_for_their_lines_before_anybody_answers() -> None:
+    p = payroll(up_to=2_000_000)
+    assert everybody(p.c) == {"payer": ["upload the wage lines of tranche 1"]}
+    p.uploaded()
+    (answer,) = waiting(p.c, p.c.payer)
+    assert (answer.what, answer.units) == ("answer the evidence for tranche 1", p.units)
+    assert "--amount" not in answer.command  # the sum of the sheet and no other can be certified
+
+
+def test_what_fails_is_said_in_short() -> None:
+    whole, amount = (
+        Failing(tranche=0, field="units", reason="over_cap"),
+        Failing(tranche=2, field="units", reason="low"),
+    )
+    assert failing_text((whole, amount)) == "total of the plan (over_cap), amount of tranche 2 (low)"
+    assert failing_text((whole,) * 5).endswith("(over_cap) and 2 more")
 
 
 def test_a_refund_and_an_amendment_wait_for_the_payee() -> None:

@@ -8,8 +8,9 @@ from cyclopts import Parameter
 from tallystick.cli.cards import HASH_SHOWN
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
 from tallystick.cli.output import pairs
+from tallystick.kernel.plans.cases import Certificate, Dispute, DisputeState, Evidence
 from tallystick.kernel.plans.conditions import Met
-from tallystick.kernel.plans.records import Certificate, Dispute, DisputeState, Plan, PlanVersion
+from tallystick.kernel.plans.records import Plan, PlanVersion
 from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def certificate_card(at: Desk, one: Certificate) -> "Iterator[RenderableType]":
     sums.add_column(style="dim", no_wrap=True)
     sums.add_column(justify="right", no_wrap=True)
     sums.add_column(overflow="fold")
-    sums.add_row("certified", at.amount(one.certified, currency), "")
+    sums.add_row("certified", at.amount(one.certified, currency), _by_whom(at, one, currency))
     for name in SUMS:
         sums.add_row(f"  {name}", at.amount(getattr(one, name), currency), _said(at, one, name))
     yield sums
@@ -92,6 +93,18 @@ def _instead(at: Desk, one: Certificate) -> str:
             return f"none: payer and payee settled {dispute.id}"
         case _:
             return f"none: {dispute.id} was divided by default at the long stop"
+
+
+def _by_whom(at: Desk, one: Certificate, currency: str) -> str:
+    """What was claimed, and who certified how much of it; nothing where a dispute decided."""
+    evidence = at.session.state.find(f"evidence/{one.evidence}") if one.dispute is None else None
+    if not isinstance(evidence, Evidence):
+        return ""
+    amounts = [(answer.by, answer.certified) for answer in evidence.answers if answer.certified is not None]
+    said = [f"{at.name(by)} {at.amount(units, currency)}" for by, units in amounts]
+    lowest = "; the lowest counts" if len({units for _, units in amounts}) > 1 else ""
+    claimed = "" if evidence.claimed is None else f"of {at.amount(evidence.claimed, currency)} claimed"
+    return ": ".join(part for part in (claimed, ", ".join(said) + lowest) if part)
 
 
 def _tranche(one: Certificate, version: PlanVersion | None) -> str:

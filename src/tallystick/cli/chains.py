@@ -29,7 +29,8 @@ def init(
     try:
         text = genesis.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DecodeError(f"can't be read: {error}", str(genesis)) from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DecodeError(f"can't be read: {why}", str(genesis)) from None
     passphrases = common.passphrases(home, confirm=True)
     made = create_chain(home, GenesisFile(text, str(genesis)), passphrases)
     with open_home(home.path, passphrases) as session:

@@ -25,6 +25,9 @@ def evidence(
     with_documents: Annotated[
         bool, Parameter(help="Put in the documents kept here that are anchored in it, with their salts.")
     ] = False,
+    with_members: Annotated[
+        bool, Parameter(help="Show, too, how each signer became a member and got its keys, back to the founders.")
+    ] = False,
     common: Common = NO_OPTIONS,
 ) -> None:
     """Write the evidence bundle of a record: its steps, results, signers and present state, with all proofs.
@@ -33,7 +36,7 @@ def evidence(
     """
     with desk(common, reading=True) as at:
         name = at.session.lookup.record(record).id
-        _write(at, name, out or Path(f"{name}.evidence.json"), with_documents=with_documents)
+        _write(at, name, out or Path(f"{name}.evidence.json"), with_documents=with_documents, with_members=with_members)
 
 
 def prove_document(
@@ -66,18 +69,26 @@ def prove_document(
 
 
 def _write(
-    at: Desk, name: str, out: Path, *, with_documents: bool = False, documents: "tuple[Document, ...]" = ()
+    at: Desk,
+    name: str,
+    out: Path,
+    *,
+    with_documents: bool = False,
+    with_members: bool = False,
+    documents: "tuple[Document, ...]" = (),
 ) -> None:
+    from dataclasses import replace
+
     from tallystick.node.evidence import bundle_about, documents_of
     from tallystick.proof.evidence.bundle import FORMAT
 
     session = at.session
     genesis = session.home.genesis.read_bytes()
     with progress(at.output, "reading the ledger", session.engine.health().height) as advance:
-        bundle = bundle_about(session.engine, genesis, name, documents, advance)
+        bundle = bundle_about(session.engine, genesis, name, documents, advance, with_members=with_members)
     if with_documents:
         kept = documents_of(session.home, bundle)
-        bundle = bundle_about(session.engine, genesis, name, kept)
+        bundle = replace(bundle, documents=tuple(sorted(kept, key=lambda one: one.hash)))
     raw = bundle.to_bytes()
     out.write_bytes(raw)
     at.output.data(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
-from tallystick.cli.output import table
+from tallystick.cli.output import pairs, table
 from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ def card(at: Desk, record: "Record") -> "Iterator[RenderableType]":
     from tallystick.cli.plan_card import plan_card
     from tallystick.cli.product_card import product_card
     from tallystick.cli.receivable_card import receivable_card
+    from tallystick.kernel.accounts.deposits import Deposit, DepositState
     from tallystick.kernel.financing.records import Financing
     from tallystick.kernel.membership.records import Member
-    from tallystick.kernel.plans.records import Certificate, Plan
+    from tallystick.kernel.plans.cases import Certificate
+    from tallystick.kernel.plans.records import Plan
     from tallystick.kernel.products.records import Product
     from tallystick.kernel.receivables.records import Receivable
 
@@ -82,6 +84,9 @@ def card(at: Desk, record: "Record") -> "Iterator[RenderableType]":
             yield from financing_card(at, record)
         case Member():
             yield from _member_card(at, record)
+        case Deposit() if record.state is DepositState.ANNOUNCED:
+            yield pairs([("code", f"[bold]{record.code}[/], to be named when it is paid")])
+            yield fields_card(at, record)
         case _:
             yield fields_card(at, record)
             yield from children(at, record)
@@ -212,6 +217,7 @@ def _state_of(row: "Record") -> str:
 COLUMNS = {
     "account": ("owner", "custodian", "currency"),
     "certificate": ("plan", "tranche", "cause"),
+    "deposit": ("payer", "remitter", "bank_reference"),
     "dispute": ("plan", "tranche", "cause"),
     "evidence": ("plan", "tranche", "round"),
     "plan": ("payer", "payee"),
@@ -263,8 +269,10 @@ def _listing(at: Desk, found: "list[Record]") -> "RenderableType":
 def _amount_of(at: Desk, row: "Record") -> "Units | None":
     """The amount that a listing shows for a record."""
     from tallystick.cli.filling import whole_amount
+    from tallystick.kernel.accounts.deposits import Deposit
+    from tallystick.kernel.plans.cases import Certificate, Evidence
     from tallystick.kernel.plans.proposing import total_of
-    from tallystick.kernel.plans.records import Certificate, Evidence, Plan, PlanVersion
+    from tallystick.kernel.plans.records import Plan, PlanVersion
     from tallystick.kernel.products.records import Product
 
     match row:
@@ -277,6 +285,8 @@ def _amount_of(at: Desk, row: "Record") -> "Units | None":
             return row.released
         case Evidence():
             return row.claimed
+        case Deposit() if row.booked is None:
+            return row.announced
         case _:
             whole = whole_amount(row)
             return getattr(row, "units", None) if whole is None else whole

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from tallystick.cli.context import Stop
 from tallystick.cli.output import Exit, Output
@@ -161,11 +161,13 @@ def run(words: Sequence[str]) -> int:
     words = _common_last(words)
     output = Output(as_json="--json" in words)
     try:
-        make_app(next(iter(words), ""))(words, exit_on_error=False)
+        make_app(next(iter(words), ""))(words, exit_on_error=False, print_error=False)
     except Stop as stop:
         return stop.code
-    except CycloptsError as error:  # cyclopts has said it to people
-        output.data({"outcome": "error", "error": str(error), "exit": Exit.BAD_INPUT.value, "details": []})
+    except CycloptsError as error:
+        said = _mistyped(error)
+        output.data({"outcome": "error", "error": said, "exit": Exit.BAD_INPUT.value, "details": []})
+        output.problem(said)
         return Exit.BAD_INPUT
     except KeyboardInterrupt:
         return 130
@@ -175,6 +177,18 @@ def run(words: Sequence[str]) -> int:
     except (DecodeError, InvariantViolation, OSError, LookupError) as error:
         return _failed(output, error)
     return Exit.OK
+
+
+def _mistyped(error: CycloptsError) -> str:
+    """What is wrong with the words typed; a word without its option gets the option that it may belong to."""
+    if not isinstance(error, UnusedCliTokensError) or not error.unused_tokens:
+        return str(error).strip().replace(" into int.", " into a whole number.")
+    from tallystick.node.lookup import ID_TABLES
+
+    word = error.unused_tokens[0]
+    table = ID_TABLES.get(word.partition("_")[0], "" if word.strip("0123456789") else "tranche")
+    option = f", as --{table} {word}" if table else ""
+    return f"{word!r} belongs to no option; name the one that it is for{option} (--help lists them)"
 
 
 def _common_last(words: Sequence[str]) -> list[str]:

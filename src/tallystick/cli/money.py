@@ -28,6 +28,8 @@ def accounts(
     organisation: Annotated[str, Parameter(metavar="ORG", help="Whose accounts.")], /, *, common: Common = NO_OPTIONS
 ) -> None:
     """An organisation's accounts: what stands in them, what of it is frozen, what is held for it elsewhere."""
+    from rich.text import Text
+
     with desk(common, reading=True) as at:
         member = at.session.lookup.member(organisation).id
         found = list(accounts_of(at, member))
@@ -48,7 +50,8 @@ def accounts(
         )
         for one, numbers in zip(found, listed, strict=True):
             balance, free = (at.amount(int(numbers[name]), one.currency) for name in ("balance", "free"))
-            rows.add_row(one.id, at.name(one.custodian), one.state.value, balance, free, one.currency)
+            kept = at.name(one.custodian) + (f", wages of {one.project}" if one.project else "")
+            rows.add_row(one.id, Text(kept), one.state.value, balance, free, one.currency)
         at.output.show(rows if found else f"{at.name(member)} has no accounts")
         if held:
             rows = table("held for it", "amount", right=("amount",), title="money held until an account is open")
@@ -114,6 +117,7 @@ def _account_json(at: Desk, one: Account) -> dict[str, Any]:
         "custodian": one.custodian,
         "currency": one.currency,
         "state": one.state.value,
+        "project": one.project,
         "balance": str(int(units)),
         "free": str(int(free)),
     }

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tallystick.cli.cards import structs_table
 from tallystick.cli.condition_tree import plain_tree
 from tallystick.cli.context import NO_OPTIONS, Common, Desk, desk
 from tallystick.cli.output import pairs, table
@@ -15,7 +14,7 @@ from tallystick.cli.tranche_card import BAR_WIDTH, changes, field_text, parts_of
 from tallystick.kernel.plans.escrow import missing_in
 from tallystick.kernel.plans.lookup import standing
 from tallystick.kernel.plans.records import Plan, PlanState
-from tallystick.node.plan_life import Deadline, PlanLife, deadlines, met_in, plan_life
+from tallystick.node.plan_life import Deadline, PlanLife, deadlines, failing_row, met_in, plan_life
 from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 INSIDE = ("held", "released", "refunded", "fees", "reversed")
 """What the deposited money is, at every height: their sum is `deposited`."""
-PARTS_LEGEND = "█ released  ▓ met  ▒ locked  = retained  × disputed  - given back  · missing"
+PARTS_LEGEND = "█ released  ▓ met  ▒ locked  = retained  × disputed  - back or reversed  · missing"
 
 
 def show(
@@ -65,7 +64,10 @@ def plan_card(at: Desk, plan: Plan) -> "Iterator[RenderableType]":
     for number in range(1, len(life.terms) + 1):
         yield from tranche_card(at, life, number, next((one for one in ahead if one.tranche == number), None))
     if plan.failing:
-        yield structs_table(at, "what fails against the product", plan.failing, plan.currency)
+        rows = table("where", "field", "why", title="what fails against the product")
+        for one in plan.failing:
+            rows.add_row(*failing_row(one))
+        yield rows
     if plan.amendment is not None:
         yield from _amendment(at, life)
     if ahead:

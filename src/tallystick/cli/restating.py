@@ -9,25 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tallystick.cli.cards import HASH_SHOWN
 from tallystick.cli.context import Desk
 from tallystick.cli.vocabulary import shown_name
+from tallystick.kernel.accounts.deposits import Deposit
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.plans import escrow
 from tallystick.kernel.plans.cancelling import unfunded
+from tallystick.kernel.plans.cases import Dispute, Refund
 from tallystick.kernel.plans.proposing import terms_hash, total_of
-from tallystick.kernel.plans.records import Dispute, Phase, Plan, PlanVersion, Refund, TrancheState, TrancheTerms
+from tallystick.kernel.plans.records import Phase, Plan, PlanVersion, TrancheState, TrancheTerms
 from tallystick.kernel.plans.rounds import open_round, verified
 from tallystick.kernel.plans.sums import sums_of
 from tallystick.kernel.products.records import Product, ProductContract
 from tallystick.kernel.wages.releasing import sheet_claim
 from tallystick.wire.amounts import Units
+from tallystick.wire.errors import DecodeError
 
 if TYPE_CHECKING:
     from tallystick.kernel.core.record import Record
 
 WHOLE_PLAN = frozenset({"plan.propose", "plan.amend", "plan.check", "plan.confirm", "plan.confirm_amendment"})
 """Operations by which somebody takes all tranches of a plan upon itself: they are printed first."""
+AMENDING = frozenset({"plan.amend", "plan.confirm_amendment"})
+"""Those of them of which also is printed what becomes another than it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,12 @@ def _rest(asked: Asked) -> Units | None:
     return Units(int(found.units) - int(typed))
 
 
+def _suspended(asked: Asked) -> Units | None:
+    """What came in and belongs to nobody yet: it is assigned or returned whole."""
+    found = asked.find(Deposit, "deposit")
+    return None if found is None else Units(found.units)
+
+
 def _cap(asked: Asked) -> Units | None:
     found = asked.find(Product, "product")
     return None if found is None else Units(found.terms.cap)
@@ -195,9 +207,17 @@ def _version(asked: Asked) -> int | None:
     return plan.version if plan is not None and plan.version > 1 and _open_round(asked) is None else None
 
 
+SAID_BY_PEOPLE = {
+    ("evidence.accept", "units"): "what you certify, at most what is claimed",
+    ("dispute.rule", "to_payer"): "more than the disputed amount would go to the payee",
+}
+"""Why a field can't be filled in although its time has come, by operation and field."""
+
 Filler = Callable[[Asked], Units | int | str | None]
 
 FILLERS: dict[str, dict[str, Filler]] = {
+    "deposit.assign": {"units": _suspended},
+    "deposit.return": {"units": _suspended},
     "product.authorise": {"cap": _cap},
     "product.sign_contract": {"terms_hash": _contract_terms, "document": _contract_document, "cap": _cap},
     "plan.propose": {"total": _total},
@@ -227,9 +247,16 @@ def is_restated(operation: type[Operation], name: str) -> bool:
 def restate(asked: Asked, operation: type[Operation], currency: str) -> None:
     """Fill in what was not typed and print it, after the tranches that are signed with it."""
     tag = str(operation.__struct_config__.tag)
+    _check_claim(asked, tag)
+    if tag == "plan.confirm" and asked.plan is not None and asked.plan.amendment is not None:
+        raise DecodeError(f"{asked.plan.id} is confirmed; what waits is an amendment: `tally plan confirm-amendment`")
     if tag in WHOLE_PLAN:
         for line in tranche_lines(asked.at, asked.tranches, currency):
             asked.at.output.note(line)
+        version = asked.version
+        if tag in AMENDING and version is not None:
+            for line in change_lines(asked.at, version, asked.tranches, currency):
+                asked.at.output.note(line)
     for name, fill in FILLERS.get(tag, {}).items():
         if name in asked.plain:
             continue
@@ -241,17 +268,31 @@ def restate(asked: Asked, operation: type[Operation], currency: str) -> None:
         asked.at.output.note(f"{shown_name(name).replace('_', ' ')}: {words}")
 
 
+def _check_claim(asked: Asked, tag: str) -> None:
+    """The payee that brings papers claims an amount; without one they would be taken for a verifier's."""
+    found = _tranche(asked) if tag == "evidence.submit" else None
+    if found is None or asked.plan is None or asked.actor != asked.plan.payee:
+        return
+    if found[1].up_to and not found[1].wages and not {"units", "statement"} & asked.plain.keys():
+        raise DecodeError("--amount must be given: the step pays up to an amount, and you say what you claim")
+
+
 def unstated(operation: type[Operation], missing: "list[str]", records: "dict[str, Record]") -> str:
     """Why nothing could be filled in: the record that would state it stands elsewhere in its life."""
     if not any(is_restated(operation, name) for name in missing):
         return ""
     states = ((record, getattr(record, "state", None)) for record in records.values())
     said = [f"{record.table} {record.id} is {state.value.replace('_', ' ')}" for record, state in states if state]
-    return f": the ledger states it nowhere now ({', '.join(said)})" if said else ""
+    tag = str(operation.__struct_config__.tag)
+    by_people = [(tag, name) for name in missing if (tag, name) in SAID_BY_PEOPLE]
+    if by_people:
+        return "" if "to_payee" in missing else f": {SAID_BY_PEOPLE[by_people[0]]}"
+    return f"; nothing on the ledger waits for this step now: {', '.join(said)}" if said else ""
 
 
 def tranche_lines(at: Desk, tranches: tuple[TrancheTerms, ...], currency: str) -> Iterator[str]:
-    """Each tranche as a sentence: how much by when, what is released when, and on which condition."""
+    """Each tranche as a sentence: how much by when, what is released when and on which condition, and all its terms."""
+    from tallystick.cli.tranche_card import optional_terms, silence_and_unmet
     from tallystick.node.condition_text import condition_text
 
     for number, terms in enumerate(tranches, 1):
@@ -259,5 +300,22 @@ def tranche_lines(at: Desk, tranches: tuple[TrancheTerms, ...], currency: str) -
         yield (
             f"tranche {number}, {terms.title}: {at.money(terms.fund_units, currency)} in by {terms.fund_by_on}; "
             f"{most}{at.money(terms.units, currency)} out from {terms.release_from_on} to {terms.release_until_on} "
-            f"when {condition_text(terms.condition, at.name)}"
+            f"when {condition_text(terms.condition, at.name)}; "
+            f"{'; '.join((*_papers(terms), silence_and_unmet(terms), *optional_terms(terms)))}"
         )
+
+
+def _papers(terms: TrancheTerms) -> Iterator[str]:
+    """What the payee is to bring, with the beginning of the hash where the very file is fixed."""
+    kinds = [one.kind if one.hash is None else f"{one.kind} {one.hash[:HASH_SHOWN]}..." for one in terms.materials]
+    if kinds:
+        yield f"the payee brings {', '.join(kinds)}"
+
+
+def change_lines(at: Desk, version: PlanVersion, tranches: tuple[TrancheTerms, ...], currency: str) -> Iterator[str]:
+    """What `tranches` make of the version in force, a field a line."""
+    from tallystick.cli.tranche_card import changes, field_text
+
+    for number, field, before, after in changes(version.tranches, tranches):
+        was, comes = (field_text(at, value, currency) for value in (before, after))
+        yield f"changed, tranche {number}, {field}: {was} -> {comes}"

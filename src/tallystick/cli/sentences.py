@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallystick.cli.cards import HASH_SHOWN
 from tallystick.cli.context import Desk
+from tallystick.cli.vocabulary import shown_name
 from tallystick.kernel.accounts.records import Account
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
@@ -90,6 +91,11 @@ def facts_line(at: Desk, facts: "dict[str, Fact]", operations: "Sequence[Operati
     from tallystick.node.refusals import amounts_in_words
 
     told = amounts_in_words(at.session.state, at.session.lookup, operations, facts)
+    if told.get("tranche") == 0:
+        told["tranche"] = "the whole plan"
+    if isinstance(field := told.get("field"), str):
+        is_left_out = len(operations) == 1 and getattr(operations[0], field, "") in (None, ())
+        told["field"] = f"{shown_name(field)}, which was not given" if is_left_out else shown_name(field)
     return ", ".join(f"{name.replace('_', ' ')}: {readable(at, value)}" for name, value in told.items())
 
 

@@ -8,20 +8,10 @@ from tallystick.cli.condition_tree import condition_tree
 from tallystick.cli.context import Desk
 from tallystick.cli.output import pairs
 from tallystick.cli.plan_timeline import Part, bar
+from tallystick.kernel.plans.cases import Answer, Certificate, Dispute, DisputeState, Evidence, EvidenceState, Refund
 from tallystick.kernel.plans.escrow import missing_in
 from tallystick.kernel.plans.lookup import standing
-from tallystick.kernel.plans.records import (
-    Answer,
-    Certificate,
-    Dispute,
-    DisputeState,
-    Evidence,
-    EvidenceState,
-    Refund,
-    TrancheTerms,
-    Unmet,
-    Unused,
-)
+from tallystick.kernel.plans.records import TrancheTerms, Unmet, Unused
 from tallystick.kernel.wages.records import WageSheet, sheet_id
 from tallystick.node.plan_life import Deadline, PlanLife, met_in
 
@@ -55,7 +45,8 @@ def parts_of(at: Desk, life: PlanLife, number: int) -> list[Part]:
         Part("locked", int(tranche.free) - met, "▒", "blue"),
         Part("retained", int(tranche.retained), "=", "magenta"),
         Part("disputed", int(tranche.disputed), "×", "red"),
-        Part("given back", int(tranche.refunded) + int(tranche.reversed), "-", "dim"),
+        Part("given back", int(tranche.refunded), "-", "dim"),
+        Part("reversed by the bank", int(tranche.reversed), "-", "dim"),
         Part("missing", int(missing_in(tranche, terms)), "·", "dim"),
     ]
 
@@ -81,7 +72,7 @@ def tranche_card(at: Desk, life: PlanLife, number: int, ahead: Deadline | None) 
     ]
     if any((tranche.deposited, tranche.rolled)):
         rows.append(("  money", _split(at, life, number)))
-    rows.extend(("  terms", text) for text in _terms(terms))
+    rows.extend(("  terms", text) for text in optional_terms(terms))
     rows.append(("  when", condition_tree(at, life, number)))
     rows.extend((f"  round {one.round}", _round(at, life, one)) for one in life.rounds(number))
     if tranche.object_until is not None:
@@ -114,8 +105,13 @@ def _deposit(at: Desk, life: PlanLife, number: int) -> "RenderableType":
 
 def _release(terms: TrancheTerms) -> str:
     until = "" if terms.release_from_on == terms.release_until_on else f" to {terms.release_until_on}"
+    return f"from {terms.release_from_on}{until}; {silence_and_unmet(terms)}"
+
+
+def silence_and_unmet(terms: TrancheTerms) -> str:
+    """What follows where nobody answers, and where the condition is not met in its window."""
     unmet = f"extend by {terms.extend_days} days" if terms.if_unmet is Unmet.EXTEND else terms.if_unmet.value
-    return f"from {terms.release_from_on}{until}; silence means {terms.on_silence.value}, unmet means {unmet}"
+    return f"silence means {terms.on_silence.value}, unmet means {unmet}"
 
 
 def _split(at: Desk, life: PlanLife, number: int) -> "RenderableType":
@@ -129,7 +125,7 @@ def _split(at: Desk, life: PlanLife, number: int) -> "RenderableType":
     return Text(f"{at.amount(tranche.deposited, currency)} came: {', '.join(parts) or 'nothing of it is left'}")
 
 
-def _terms(terms: TrancheTerms) -> Iterator[str]:
+def optional_terms(terms: TrancheTerms) -> Iterator[str]:
     """The optional terms, a sentence each."""
     if terms.up_to:
         goes = "goes back" if terms.unused is Unused.REFUND else "rolls on to the next tranche"

@@ -40,6 +40,19 @@ _SHORT_FORMS: "dict[type, re.Pattern[str]]" = {
 }
 """Structures that may be written as one phrase: `delivery_note`, `5 % until 2027-12-01`."""
 
+_SHORT_SAID: "dict[type, str]" = {
+    Material: "a kind of paper like delivery_note",
+    Retention: "a retention like 5% until 2027-12-01",
+}
+_REMITTANCE_CODE = r"\A[0-9A-HJKMNP-TV-Z]{16}\Z"
+_FORMS = (
+    (re.compile(r"A\[a-z\]\[a-z0-9_\.-\]"), "a code in lower case without spaces, like late_delivery"),
+    (re.compile(r"A\[0-9A-HJK"), "a remittance code of 16 letters and digits"),
+    (re.compile(r"A\[0-9a-f\]"), "64 hexadecimal digits"),
+    (re.compile(r"A\[A-Z\]\{3\}"), "a currency's code like CNY"),
+)
+"""What a value is to look like, by the pattern that the kernel holds it to."""
+
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
@@ -142,7 +155,8 @@ class Reader:
             return self._named(found["prefix"], given, where)
         if (kind.pattern or "").endswith(_KEY):
             return self._around.public_key(given)
-        return given
+        # a bank's statement may give the code in small letters and in groups
+        return re.sub(r"[\s-]", "", given).upper() if kind.pattern == _REMITTANCE_CODE else given
 
     def _named(self, prefix: str, given: str, where: str) -> str:
         try:
@@ -208,6 +222,8 @@ class Reader:
         if isinstance(given, str):
             short = _SHORT_FORMS.get(cls)
             found = None if short is None else short.fullmatch(given.strip())
+            if short is not None and found is None and "=" not in given and not given.startswith(("{", "@")):
+                raise DecodeError(f"{given[:40]!r} is not {_SHORT_SAID[cls]}", where)
             value = structured(given, where) if found is None else found.groupdict()
         else:
             value = given
@@ -305,7 +321,8 @@ def structured(text: str, where: str) -> Any:
     for part in _NEXT_PAIR.split(text):
         name, equals, rest = part.partition("=")
         if not equals:
-            raise DecodeError(f"{part[:60]!r} is not key=value", where)
+            hint = f"; a file is named @{text}" if Path(text).is_file() else ""
+            raise DecodeError(f"{part[:60]!r} is not key=value{hint}", where)
         value[name.strip()] = rest.strip()
     return value
 
@@ -321,7 +338,8 @@ def _from_file(path: Path, where: str) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DecodeError(f"{path} can't be read: {error}", where) from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DecodeError(f"{path} can't be read: {why}", where) from None
     if path.suffix != ".toml":
         return _from_json(text, f"{where}: {path}")
     try:
@@ -438,7 +456,7 @@ def decoded(kind: type, value: dict[str, Any], option: "dict[str, str]", files: 
     except msgspec.DecodeError as error:
         what, _, path = str(error).partition(" - at ")
         where = _place(path, option, files or {})
-        raise DecodeError(_plainly(what, nested=bool(where)), where) from None
+        raise DecodeError(_plainly(what, _at(value, path), nested=bool(where)), where) from None
     except DecodeError as error:
         raise DecodeError(error.what, error.where) from None
 
@@ -457,11 +475,25 @@ def _place(path: str, option: dict[str, str], files: dict[str, str]) -> str:
     return where
 
 
-def _plainly(what: str, *, nested: bool) -> str:
+def _at(value: Any, path: str) -> Any:
+    """What stands at msgspec's path, or None."""
+    for name, index in re.findall(r"\.([a-z_]+)|\[([0-9]+)\]", path):
+        try:
+            value = value[int(index)] if index else value[name]
+        except (IndexError, KeyError, TypeError):
+            return None
+    return value
+
+
+def _plainly(what: str, given: Any, *, nested: bool) -> str:
     """Msgspec's words for what clerks get wrong."""
     missing = re.search(r"missing required field `([a-z_]+)`", what)
     if missing:
         return f"{missing[1]} is missing" if nested else f"--{missing[1].replace('_', '-')} is missing"
     if "matching regex" in what:
-        return "the value does not have the form that is expected here"
+        record = re.search(r"A([a-z]{3})_", what)
+        if record is not None and isinstance(given, str):
+            return f"{given[:40]!r} is not an id that begins with {record[1]}_"
+        form = next((said for pattern, said in _FORMS if pattern.search(what)), "of the form that is expected here")
+        return f"{given[:40]!r} is not {form}" if isinstance(given, str) else f"the value is not {form}"
     return what

@@ -216,6 +216,8 @@ def _text_described(kind: inspect.StrType, name: str, said: str) -> tuple[str, s
         return "HASH", said or "64 hexadecimal digits"
     if pattern.startswith(r"\A[a-z][a-z0-9_.-]"):
         return "CODE", said or f"{name.replace('_', ' ')}: a short code in lower case, like late_delivery"
+    if pattern.startswith(r"\A[0-9A-HJ"):
+        return "CODE", said or "the remittance code that `tally deposit announce` gave"
     if pattern.startswith(r"\A[a-z]{3}_"):
         return "ID", said or "a record's id, or its beginning"
     return "TEXT", said or name.replace("_", " ")

@@ -179,7 +179,7 @@ def share(
         else:
             payroll = read_payroll(file, at.session.lookup.minor_digits(sheet.plan.currency))
             wanted, rejected = payroll.lines, payroll.rejected
-        _stop_at_rejects(at, file, columns, rejected, len(wanted) + len(rejected))
+        _stop_at_rejects(at, file, columns, rejected, len(wanted) + len(rejected), "nothing was written")
         rows = list(shared_rows(sheet, wanted, _committing(at, sheet, wage_key)))
         write_private(to, table_bytes(SHARED_COLUMNS, rows))
         at.output.data({"lines": len(rows), "file": str(to)})
@@ -202,7 +202,8 @@ def check(
         sheet = _sheet(at, plan, tranche)
         row = sheet.standing()
         found = check_shared(sheet, file)
-        _stop_at_rejects(at, file, read_table(file)[0], found.rejected, found.lines + len(found.rejected))
+        rows = found.lines + len(found.rejected)
+        _stop_at_rejects(at, file, read_table(file)[0], found.rejected, rows, "pay none of these by this file")
         amount = at.money(found.units, row.currency)
         at.output.data({"lines": found.lines, "of": row.lines, "units": str(int(found.units))})
         at.output.show(f"[green]as on the ledger[/]: {found.lines:,} of {row.lines:,} lines, {amount}")
@@ -277,8 +278,10 @@ def _committing(at: Desk, sheet: "Sheet", key_file: Path | None) -> "Committing"
     return Committing(key, at.session.engine.chain_id, sheet.plan.id, sheet.number)
 
 
-def _stop_at_rejects(at: Desk, file: Path, columns: list[str], rejected: "list[Rejected]", rows: int) -> None:
-    """Say which rows are wrong and end the command; nothing was handed in. An older file of rejects goes."""
+def _stop_at_rejects(
+    at: Desk, file: Path, columns: list[str], rejected: "list[Rejected]", rows: int, so: str = "nothing was handed in"
+) -> None:
+    """Say which rows are wrong, and `so` what follows, and end the command. An older file of rejects goes."""
     from tallystick.node.tables import write_rejects
 
     rejected = sorted(rejected, key=lambda one: one.row.line)
@@ -294,12 +297,12 @@ def _stop_at_rejects(at: Desk, file: Path, columns: list[str], rejected: "list[R
             "rejects": [{"line": one.row.line, "reason": one.reason} for one in rejected],
         }
     )
-    wrong = table("line", "what is wrong", right=("line",))
+    wrong = table("line of the file", "what is wrong", right=("line of the file",))
     for one in rejected[:SHOWN]:
         wrong.add_row(str(one.row.line), one.reason)
     at.output.show(wrong)
     at.output.problem(
-        f"{len(rejected):,} of {rows:,} lines are not as they must be; nothing was handed in",
+        f"{len(rejected):,} of {rows:,} lines are not as they must be; {so}",
         details=[f"all of them with their reasons: {target}"],
     )
     raise Stop(Exit.BAD_INPUT)

@@ -119,7 +119,8 @@ def read_secret_line(path: Path) -> str:
         mode = path.stat().st_mode & 0o777
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DecodeError(f"can't be read: {error}", str(path)) from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DecodeError(f"can't be read: {why}", str(path)) from None
     if mode & 0o077:
         raise DecodeError(f"others may read this file (mode {mode:03o}); chmod 600 it first", str(path))
     return text.partition("\n")[0]

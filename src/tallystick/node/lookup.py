@@ -3,6 +3,8 @@
 What fits several records is refused with the candidates; nothing is guessed.
 """
 
+from difflib import get_close_matches
+
 from tallystick.kernel.core.record import TABLES, Record
 from tallystick.kernel.governance.currencies import CurrencyTerms
 from tallystick.kernel.membership.records import Member, SigningKey
@@ -32,6 +34,7 @@ ID_TABLES = {
 }
 """Which table the id of each kind of record stands in."""
 
+NEARLY = 0.75
 PAGE = 1_000
 MOST_CANDIDATES = 12
 
@@ -96,10 +99,17 @@ class Lookup:
 
     def _only(self, text: str, fitting: list[Member]) -> Member:
         if not fitting:
-            raise NoSuchRecord(f"no organisation on this ledger is named {text[:80]!r}; `tally members` lists them")
+            raise NoSuchRecord(f"no organisation on this ledger is named {text[:80]!r}{self._meant(text)}")
         if len(fitting) > 1:
             raise Ambiguous(text, [(row.id, f"{row.legal_name} ({row.state.value})") for row in fitting])
         return fitting[0]
+
+    def _meant(self, text: str) -> str:
+        """A name or folder that is nearly what was typed, else where the names stand."""
+        names = [row.legal_name for row in self._all_members().values() if row.is_member]
+        known = {_folded(name): name for name in (*names, *(key.organisation for key in self._keys))}
+        near = get_close_matches(_folded(text), known, 1, NEARLY)
+        return f"; is it {known[near[0]]!r}?" if near else "; `tally members` lists them"
 
     def _by_folder(self, text: str) -> list[Member]:
         members = self._all_members()

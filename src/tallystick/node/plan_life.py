@@ -6,19 +6,15 @@ from typing import TypeVar
 
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.state import State
+from tallystick.kernel.plans.cases import Certificate, Dispute, DisputeState, Evidence, Refund, RefundState
 from tallystick.kernel.plans.escrow import missing_in
 from tallystick.kernel.plans.records import (
     PENDING_PLANS,
-    Certificate,
-    Dispute,
-    DisputeState,
-    Evidence,
+    Failing,
     Phase,
     Plan,
     PlanState,
     PlanVersion,
-    Refund,
-    RefundState,
     TrancheState,
     TrancheTerms,
 )
@@ -29,6 +25,9 @@ from tallystick.wire.amounts import ZERO, Units
 from tallystick.wire.instants import Instant
 
 R = TypeVar("R", bound=Record)
+
+MOST_SAID = 3
+"""Failing fields that one line names; the plan's card has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,20 @@ def met_in(life: PlanLife, number: int, now: Instant) -> Units:
     return Units(min(int(sums_of(life.plan, life.version, number, now).paid), int(tranche.free)))
 
 
+def failing_row(one: Failing) -> tuple[str, str, str]:
+    """Where a proposal fails against its product, in which field, and the reason's code."""
+    field = "total" if one.field == "units" and not one.tranche else "amount" if one.field == "units" else one.field
+    tranche = f"tranche {one.tranche}" if one.tranche else "the plan"
+    return tranche, field.replace("_", " "), one.reason
+
+
+def failing_text(failing: tuple[Failing, ...]) -> str:
+    """What of a proposal fails, in a line."""
+    rows = [failing_row(one) for one in failing[:MOST_SAID]]
+    more = f" and {len(failing) - len(rows)} more" if len(failing) > len(rows) else ""
+    return ", ".join(f"{field} of {where} ({why})" for where, field, why in rows) + more
+
+
 def deadlines(life: PlanLife) -> tuple[Deadline, ...]:
     """What ends by itself, soonest first."""
     plan = life.plan
@@ -148,12 +161,24 @@ def deadlines(life: PlanLife) -> tuple[Deadline, ...]:
 
 def _of_tranche(plan: Plan, number: int, tranche: TrancheState, terms: TrancheTerms) -> Iterator[Deadline]:
     if tranche.fund_until is not None and not tranche.overdue and missing_in(tranche, terms):
-        yield Deadline(tranche.fund_until, number, "the deposit is due", (plan.payer,))
+        what = f"grace for the deposit ends; it is due {terms.fund_by_on}"
+        yield Deadline(tranche.fund_until, number, what, (plan.payer,))
     if tranche.phase is Phase.EVIDENCE_IN and tranche.answer_by is not None:
         yield Deadline(tranche.answer_by, number, f"the answer is due; silence means {terms.on_silence.value}")
-    if tranche.phase is Phase.VERIFIED and tranche.object_until is not None:
-        yield Deadline(tranche.object_until, number, "objections end, then it is released", (plan.payer, plan.payee))
+    if tranche.phase is Phase.VERIFIED:
+        yield from _of_verified(plan, number, tranche)
     if not tranche.is_over and tranche.phase is not Phase.VERIFIED and tranche.unmet_at is not None:
         yield Deadline(tranche.unmet_at, number, f"the release window ends; unmet means {terms.if_unmet.value}")
     if tranche.retained and tranche.retained_until is not None:
         yield Deadline(tranche.retained_until, number, "what is retained is released")
+
+
+def _of_verified(plan: Plan, number: int, tranche: TrancheState) -> Iterator[Deadline]:
+    """Objections end, its first day opens; the later of the two releases it, unless it waits for something else."""
+    ends, opens = tranche.object_until, tranche.release_at
+    by_day = opens is not None and opens == tranche.wake_at and (ends is None or ends < opens)
+    if ends is not None:
+        what = "objections end" if by_day else "objections end, then it is released"
+        yield Deadline(ends, number, what, (plan.payer, plan.payee))
+    if by_day and opens is not None:
+        yield Deadline(opens, number, "its first day opens, then it is released")

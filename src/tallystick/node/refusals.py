@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.core.refusal import Fact
 from tallystick.node.amounts import grouped
@@ -13,8 +15,10 @@ from tallystick.wire.ids import is_record_id
 
 AMOUNT_FACTS = frozenset(
     {
-        "amount", "asked", "available", "ceiling", "computed", "discount", "earmarked", "face", "fee", "free", "least",
-        "limit", "needed", "net", "outstanding", "parcel", "part", "stated", "total", "units", "used",
+        "amount", "announced", "asked", "available", "cap", "ceiling", "claimed", "computed", "computed_returned",
+        "discount", "disputed", "divided", "earmarked", "face", "fee", "free", "held", "least", "left", "limit",
+        "minimum", "missing", "needed", "net", "offered", "outstanding", "parcel", "part", "stated", "stated_returned",
+        "to_payee", "to_payer", "total", "units", "used", "value",
     }
 )  # fmt: skip
 """Facts that are amounts where they are text: the kernel states amounts as text, and counts as numbers."""
@@ -43,7 +47,7 @@ def _is_units(value: Fact) -> bool:
 
 
 def _currency_meant(state: PresentState, operations: Sequence[Operation], facts: Mapping[str, Fact]) -> str:
-    """What a fact says, else the refused operation, else the record that it names; or ""."""
+    """What a fact says, else the refused operation or a part of it, else the record that it names; or ""."""
     stated = facts.get("currency")
     if isinstance(stated, str) and stated:
         return stated
@@ -51,9 +55,11 @@ def _currency_meant(state: PresentState, operations: Sequence[Operation], facts:
     if not isinstance(place, int) or not 0 <= place < len(operations):
         return ""
     operation = operations[place]
-    own = getattr(operation, "currency", None)
-    if isinstance(own, str):
-        return own
+    parts = (getattr(operation, name) for name in operation.__struct_fields__)
+    for said in (operation, *(part for part in parts if isinstance(part, msgspec.Struct))):
+        own = getattr(said, "currency", None)
+        if isinstance(own, str):
+            return own
     named = (getattr(operation, name) for name in operation.__struct_fields__)
     return next((found for one in named if (found := _currency_of(state, one))), "")
 

@@ -73,12 +73,11 @@ def rejects_path(path: Path) -> Path:
 def write_rejects(path: Path, columns: list[str], rejected: list[Rejected]) -> Path:
     """Write the rejects beside the file, with line and reason; an older one goes where nothing was rejected."""
     target = rejects_path(path)
+    line = "line" if "line" not in columns else "line of the file"
     if not rejected:
         target.unlink(missing_ok=True)
         return target
-    write_table(
-        target, ["line", "reason", *columns], ([one.row.line, one.reason, *one.row.written] for one in rejected)
-    )
+    write_table(target, [line, "reason", *columns], ([one.row.line, one.reason, *one.row.written] for one in rejected))
     return target
 
 

@@ -45,7 +45,7 @@ COLUMNS = {
     "identity_kind": ("证件类型",),
 }
 """What a line says, with the names that Chinese payrolls give the columns. The last may be left out."""
-OPTIONAL = ("identity_kind",)
+OPTIONAL = ("identity_kind", "reason")  # a column for reasons is not needed where every line was paid
 
 RESIDENT = "resident"
 IDENTITY_KINDS = {

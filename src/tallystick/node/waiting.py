@@ -7,26 +7,17 @@ through. What ends by itself without anybody's doing is not listed.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tallystick.kernel.accounts.deposits import Deposit, DepositState
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.financing.records import Financing, FinancingState
 from tallystick.kernel.membership.records import Member
 from tallystick.kernel.membership.rules import present_party
+from tallystick.kernel.plans.cases import Dispute, DisputeState, Refund, RefundState
 from tallystick.kernel.plans.conditions import persons_of, sources_of
 from tallystick.kernel.plans.escrow import missing_in
 from tallystick.kernel.plans.evidence import missing_kind
-from tallystick.kernel.plans.records import (
-    Dispute,
-    DisputeState,
-    Phase,
-    Plan,
-    PlanState,
-    PlanVersion,
-    Refund,
-    RefundState,
-    TrancheState,
-    TrancheTerms,
-)
+from tallystick.kernel.plans.records import Phase, Plan, PlanState, PlanVersion, TrancheState, TrancheTerms
 from tallystick.kernel.plans.rounds import known_of, open_round, unanswered
 from tallystick.kernel.products.contracts import signatories
 from tallystick.kernel.products.records import Product, ProductState
@@ -38,6 +29,7 @@ from tallystick.kernel.transfers.records import Transfer, TransferState
 from tallystick.kernel.wages.records import LineState, WageSheet
 from tallystick.kernel.wages.releasing import sheet_claim
 from tallystick.ledger.engine import Engine
+from tallystick.node.plan_life import failing_text
 from tallystick.node.session import Session
 from tallystick.wire.amounts import Units
 from tallystick.wire.instants import Instant
@@ -93,7 +85,10 @@ def _of(step: Step, row: Record, member: str) -> Iterator[Waits]:
         case Plan():
             yield from _plan(step, row, member)
         case Dispute():
-            yield from _dispute(row, member)
+            yield from _dispute(step, row, member)
+        case Deposit() if row.state is DepositState.IN_SUSPENSE and member == row.custodian:
+            command = f"deposit assign {row.id} --account ACCOUNT --with OWNER"
+            yield Waits(row.id, "assign what is in suspense, or return it", command, None, row.units, row.currency)
         case Refund() if row.state is RefundState.REQUESTED and member == row.payee:
             command = f"refund consent {row.id}"
             yield Waits(row.id, "consent to the refund, or decline", command, row.deadline, row.units, row.currency)
@@ -141,7 +136,7 @@ def _plan(step: Step, row: Plan, member: str) -> Iterator[Waits]:
         PlanState.PROPOSED: (row.platform, "check the plan against its product", f"plan check {row.id} --result send"),
         PlanState.SENT_BACK: (
             row.payer,
-            "propose the plan again: " + ", ".join(dict.fromkeys(each.field for each in row.failing)),
+            "propose the plan again: " + failing_text(row.failing),
             f"plan propose {row.product} --plan {row.id} --tranches @plan.toml",
         ),
         PlanState.SENT: (row.payee, "confirm the plan, or decline", f"plan confirm {row.id}"),
@@ -171,7 +166,8 @@ def _deposits(row: Plan, version: PlanVersion, member: str) -> Iterator[Waits]:
         if not missing:
             continue
         if member == row.payer and (is_first or tranche.overdue):
-            what = f"deposit for tranche {number}{', overdue' if tranche.overdue else ''}"
+            due = ", overdue" if tranche.overdue else f", due {terms.fund_by_on}, then grace"
+            what = f"deposit for tranche {number}{due}"
             command = f"plan fund {row.id}"
             yield Waits(row.id, what, command, tranche.fund_until, missing, row.currency)
         if member == row.payee and tranche.overdue and is_first:
@@ -196,10 +192,11 @@ def _tranche(step: Step, row: Plan, version: PlanVersion, number: int, member: s
         yield Waits(row.id, what, f"wage lines {row.id} {number} FILE", tranche.unmet_at, terms.units, row.currency)
     evidence = open_round(step, tranche)
     missing = missing_kind(evidence, terms)
-    claim = terms.wages or (evidence is not None and evidence.claimed is not None)
-    if member == row.payee and (missing is not None or (terms.up_to and not claim)):
+    claim = sheet_claim(step, row.id, number) if terms.wages else None if evidence is None else evidence.claimed
+    claims = terms.up_to and not terms.wages
+    if member == row.payee and (missing is not None or (claims and claim is None)):
         materials = "".join(f" --materials {kind}:FILE" for kind in terms.kinds)
-        amount = " --amount AMOUNT" if terms.up_to else ""
+        amount = " --amount AMOUNT" if claims else ""
         yield Waits(
             row.id, f"evidence for tranche {number}", f"evidence submit {at}{materials}{amount}", tranche.unmet_at
         )
@@ -210,12 +207,13 @@ def _tranche(step: Step, row: Plan, version: PlanVersion, number: int, member: s
             yield Waits(row.id, what, f"evidence submit {at} --statement {kind}:FILE", tranche.unmet_at)
     if (
         missing is None
-        and (claim or not terms.up_to)
+        and (claim is not None or not (terms.up_to or terms.wages))
         and _may_answer(step, row, tranche, terms, member, known.accepted)
     ):
-        amount = " --amount AMOUNT" if terms.up_to else ""
+        amount = " --amount AMOUNT" if claims else ""  # a sheet's sum is certified whole
         until = tranche.answer_by or tranche.unmet_at
-        yield Waits(row.id, f"answer the evidence for tranche {number}", f"evidence accept {at}{amount}", until)
+        what = f"answer the evidence for tranche {number}"
+        yield Waits(row.id, what, f"evidence accept {at}{amount}", until, claim, row.currency)
 
 
 def _wages(row: WageSheet, member: str) -> Iterator[Waits]:
@@ -242,21 +240,21 @@ def _may_answer(
     return member in persons_of(terms.condition, row.payer, row.platform) and member not in accepted
 
 
-def _dispute(row: Dispute, member: str) -> Iterator[Waits]:
+def _dispute(step: Step, row: Dispute, member: str) -> Iterator[Waits]:
     about = (row.units, row.currency)
+    plan = step.find(Plan, row.plan)
+    ends = row.negotiate_until if row.state is DisputeState.OPEN or plan is None else plan.long_stop_at
     if row.state is DisputeState.ARBITRATION and member == row.arbitrator:
         command = f"dispute rule {row.id} --to-payee AMOUNT --ruling FILE"
-        yield Waits(row.id, "rule on the dispute", command, None, *about)
+        yield Waits(row.id, "rule on the dispute", command, ends, *about)
     if member not in (row.payer, row.payee) or not row.is_open:
         return
     if row.offer is not None and row.offer.by != member:
         command = f"dispute accept-offer {row.id}"
         what = "accept the settlement that is offered, or offer another"
-        yield Waits(row.id, what, command, row.negotiate_until, row.offer.to_payee, row.currency)
+        yield Waits(row.id, what, command, ends, row.offer.to_payee, row.currency)
     elif row.offer is None and row.state is DisputeState.OPEN:
-        yield Waits(
-            row.id, "settle the dispute", f"dispute offer {row.id} --to-payee AMOUNT", row.negotiate_until, *about
-        )
+        yield Waits(row.id, "settle the dispute", f"dispute offer {row.id} --to-payee AMOUNT", ends, *about)
 
 
 def _receivable(row: Receivable, member: str) -> Iterator[Waits]:

@@ -9,23 +9,19 @@ not show all steps of the record that it is about.
 import argparse
 import json
 import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tallystick.proof.evidence.bundle import Json
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.genesis import Genesis
-from tallystick.proof.evidence.timeline import Words, timeline
+from tallystick.proof.evidence.timeline import timeline
 from tallystick.proof.evidence.trust import Trusted, TrustedHeader
 from tallystick.proof.evidence.verifier import Report, verify
+from tallystick.verifier.report import as_text, checked
 from tallystick.wire.errors import DecodeError
 
 NOT_PROVEN, UNREADABLE = 1, 2
-WIDTH = 110
-BESIDE = frozenset({"member", "key", "currency", "revision", "closed", "plan_version", "parcel"})
-"""Tables whose rows say who and under what, and are not told one by one."""
 
 
 def main(words: Sequence[str] | None = None, out: TextIO | None = None) -> int:
@@ -109,91 +105,6 @@ def _write_json(value: object, out: TextIO) -> None:
     out.write("\n")
 
 
-def as_text(report: Report, written: Sequence[str] = ()) -> Iterator[str]:
-    """The report for people: what happened first, then what stands, what was checked, and who attests it."""
-    verdict = report.verdict
-    yield f"{verdict.about}  on chain {verdict.chain_id}"
-    if verdict.is_sandbox:
-        yield "SANDBOX: for practice; its clock may have been set forward"
-    yield "\nWhat happened (times of the block headers, UTC)"
-    for line in timeline(report):
-        by = f"  [{', '.join(line.by)}]" if line.by else "  [by itself]"
-        said = f"{line.when}  {line.place:>9}  {line.what}{by}"
-        yield from textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent=" " * 35)
-    yield f"\nWhat stands after block {verdict.height}"
-    yield from (f"  {line}" for line in present(report))
-    yield "\nWhat was checked, and holds"
-    yield from (f"  {line}" for line in checked(report))
-    yield from (f"  written: {path}" for path in written)
-    if report.unproven:
-        yield "\nWhat rests on the state alone, as the steps of other records' own stories are not in this file"
-        for said in beside(report):
-            yield from textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    yield "\nThe verdict"
-    for said in verdict.lines:
-        yield from textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    yield "\nPROVEN" if verdict.exit_code == 0 else "\nPROVEN IN PART: what is shown holds, and steps of it are missing"
-
-
-def present(report: Report) -> list[str]:
-    """The subject's state, and that of what else the bundle shows; of a receivable, who holds which units."""
-    words = Words(report.records)
-    lines = []
-    for key, value in report.records.items():
-        if key.partition("/")[0] in BESIDE:
-            continue
-        lines.append(f"{key}: {_state_of(value)}")
-        for one in report.holdings:
-            if key == f"receivable/{one.receivable}":
-                locked = "".join(f", {kind} {span[0]}..{span[1]}" for span, kind in one.locked)
-                lines.append(f"  units {one.first}..{one.last}: {words.name(one.holder)}{locked}")
-    return lines
-
-
-def beside(report: Report) -> list[str]:
-    """What is not shown, by record: which of its steps."""
-    words = Words(report.records)
-    found: dict[str, dict[str, int]] = {}
-    for one in report.unproven:
-        rules = found.setdefault(one.where, {})
-        rules[one.rule] = rules.get(one.rule, 0) + 1
-    return [
-        f"{words.name(where)}: "
-        + ", ".join(rule if count == 1 else f"{rule} ({count})" for rule, count in rules.items())
-        for where, rules in found.items()
-    ]
-
-
-def _state_of(value: Json) -> str:
-    if value is None:
-        return "does not exist"
-    state = value.get("state") if isinstance(value, dict) else None
-    return state if isinstance(state, str) else "stands"
-
-
-def checked(report: Report) -> list[str]:
-    """What was looked at, with its numbers."""
-    bundle = report.bundle
-    signatures = sum(len(_signatures(one.envelope)) for one in bundle.transactions)
-    commits = sum(block.commit is not None for block in bundle.blocks)
-    held = f"{signatures} signatures by keys in force there, by each organisation's own policy"
-    return [
-        f"{len(bundle.blocks)} headers, linked and committed ({commits} commits), back to the trusted validators",
-        f"{len(bundle.transactions)} transactions in their blocks with their results; {held}",
-        f"{len(bundle.due_work)} pieces of work that blocks did by themselves",
-        f"{len(bundle.records)} records in the state after block {bundle.height}, each step by whoever had to",
-        *(
-            f"document {anchor[:16]}: its bytes are anchored in {', '.join(at)}"
-            for anchor, at in report.documents.items()
-        ),
-    ]
-
-
-def _signatures(envelope: Json) -> list[Json]:
-    listed = envelope.get("signatures") if isinstance(envelope, dict) else None
-    return listed if isinstance(listed, list) else []
-
-
 def as_json(report: Report) -> dict[str, object]:
     """The report for programs."""
     verdict = report.verdict
@@ -219,6 +130,7 @@ def as_json(report: Report) -> dict[str, object]:
         ],
         "checked": checked(report),
         "documents": report.documents,
+        "missing": [{"where": one.where, "rule": one.rule, "what": one.what} for one in verdict.missing],
         "unproven": [{"where": one.where, "rule": one.rule, "what": one.what} for one in report.unproven],
         "verdict": list(verdict.lines),
     }

@@ -6,6 +6,7 @@ import pytest
 
 from tallystick.proof.evidence.bundle import Bundle
 from tests.support.bundles import Ledger
+from tests.support.told import Told
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,11 @@ class Bundles(dict[str, Bundle]):
 def bundles(ledger: Ledger) -> dict[str, Bundle]:
     """The bundle of each thing on it."""
     return Bundles({thing: ledger.bundle(thing) for thing in ledger.things})
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The ledger of `tests/support/told.py`."""
+    told = Told(tmp_path_factory.mktemp("told"))
+    yield told
+    told.close()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -50,12 +51,22 @@ def check_leaf(ledger: Ledger, raw: bytes, parsed: Any, path: Path) -> None:
     check, where = refusal_of(ledger, write_json(value))
     assert check, path
     assert where.startswith(NAMED[str(path[0])]), (path, check, where)
+    if check == "form":
+        return  # not even a bundle: there is nothing that digests could be made to fit
     try:
         sealed = reseal(reread(value)).to_bytes()
     except (DecodeError, NotProven):
         return  # it has no digests to be made to fit
     if sealed != raw:
         assert refusal_of(ledger, sealed)[0]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """The same ledger with a receivable of two hops: it has every kind of leaf, and each is tried in half the time."""
+    ledger = Ledger(tmp_path_factory.mktemp("short"), hops=2)
+    yield ledger
+    ledger.close()
 
 
 class Files:
@@ -74,9 +85,9 @@ class Files:
                 raise AssertionError(f"seed {SEED}, leaf {number}: {thing} {path}: {error}") from error
 
 
-def test_a_changed_leaf_is_found(ledger: Ledger, bundles: dict[str, Bundle]) -> None:
-    files = Files(bundles)
-    files.check(ledger, random.Random(SEED).sample(files.leaves, SAMPLED))
+def test_a_changed_leaf_is_found(short: Ledger) -> None:
+    files = Files({thing: short.bundle(thing) for thing in short.things})
+    files.check(short, random.Random(SEED).sample(files.leaves, SAMPLED))
 
 
 @pytest.mark.slow

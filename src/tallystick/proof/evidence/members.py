@@ -3,33 +3,35 @@
 Rules kept here (DOMAIN section 3, "Member"; DESIGN section 4):
 1. An organisation applied with its sponsor and was admitted by its review; it was suspended, reinstated and succeeded
    by an auditor's step, and left by its own.
-2. Roles and permissions began where it was admitted or an auditor set them; its signing policy is its own word.
+2. Roles and permissions are those that its application asked for, or that an auditor's step listed; they end by such a
+   step or with its membership. Its signing policy is its own word; a recovery clears it.
 3. A key came with the application or was added by its organisation, and was revoked by it; or both by a recovery.
+4. A recovery was asked for by governors, who named the organisation and the new key.
 """
 
 from collections.abc import Iterator
 
 from tallystick.proof.evidence.bundle import Json
+from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.reviews import approved
 from tallystick.proof.evidence.rows import GENESIS, Place, Row
-from tallystick.proof.evidence.story import Act, Claim, Story, Told, pick
+from tallystick.proof.evidence.story import Act, Claim, Either, Story, Told, pick
 
 
 def member(row: Row, story: Story) -> Iterator[Claim]:
     """Each state, role, permission and policy since a place of the chain."""
     record_id = row.id
     about = {"member": record_id}
-    was_admitted = False
+    applied, admitted = _place_of("applied", row), _place_of("admitted", row)
     for entry in row.rows("states"):
         at, state = entry.needed_place("since"), entry.text("state")
         rule = f"member.{state}"
         if at == GENESIS:
-            was_admitted = True
-        elif state == "applied":
+            continue
+        if state == "applied":
             identity = pick(row, "identifier", "identifier_kind")
             yield Act(rule, at, ("member.apply",), (row.text("sponsor"),), identity, record_id)
-        elif state == "admitted" and not was_admitted:
-            was_admitted = True
+        elif at == admitted and state == "admitted":
             approved(rule, at, _admission(row, story), record_id, story, row.where)
         elif state in _BY_AUDITOR:
             said = {**about, **pick(row, "successor")} if state == "succeeded" else about
@@ -38,18 +40,37 @@ def member(row: Row, story: Story) -> Iterator[Claim]:
             yield Act(rule, at, ("member.leave",), (record_id,))
         else:
             yield Told(rule, at, (f"member.{state}",), record_id)
-    for name in ("roles", "permissions"):
+    for name, each in (("roles", "role"), ("permissions", "permission")):
         for entry in row.rows(name):
-            if entry.place("since") != GENESIS:
-                kinds = ("member.admitted", "member.permissions_set")
-                yield Told(f"member.{name}", entry.place("since"), kinds, record_id)
+            rule, since, given = f"member.{name}", entry.needed_place("since"), {name: entry.get(each)}
+            if since == admitted != GENESIS:
+                yield Act(rule, applied, ("member.apply",), creates=record_id, lists=given)
+            elif since != GENESIS:
+                asks = ("member.set_permissions",)
+                yield Act(rule, since, asks, says=about, holding="auditor", lists=given)
+            yield Told(rule, entry.place("until"), _ENDS_ENTITLEMENTS, record_id, by_step=True)
     for entry in row.rows("policies"):
-        if entry.place("since") != GENESIS and entry.get("rules"):
-            said = pick(entry, "rules")
-            yield Act("member.policy", entry.place("since"), ("signing_policy.set",), (record_id,), said)
+        if entry.place("since") != GENESIS:
+            yield from _policy(record_id, entry, story)
 
 
 _BY_AUDITOR = {"admitted": "member.reinstate", "suspended": "member.suspend", "succeeded": "member.succeed"}
+_ENDS_ENTITLEMENTS = ("member.permissions_set", "member.left", "member.succeeded")
+
+
+def _place_of(state: str, row: Row) -> Place | None:
+    """Where it first came to be in a state."""
+    return next((one.place("since") for one in row.rows("states") if one.text("state") == state), None)
+
+
+def _policy(owner: str, entry: Row, story: Story) -> Iterator[Claim]:
+    """The organisation's own word; an empty one may be that of a recovery."""
+    rule, at, said = "member.policy", entry.needed_place("since"), pick(entry, "rules")
+    by_itself = Act(rule, at, ("signing_policy.set",), (owner,), said)
+    if entry.get("rules"):
+        yield by_itself
+    else:
+        yield from _by_itself_or_recovered(by_itself, {}, story)
 
 
 def _admission(row: Row, story: Story) -> str:
@@ -61,32 +82,58 @@ def _admission(row: Row, story: Story) -> str:
 
 
 def key(row: Row, story: Story) -> Iterator[Claim]:
-    """Since when it signs for its organisation, and until when."""
-    owner, since = row.text("member"), row.needed_place("since")
-    said = {"key": row.id, **pick(row, "role")}
-    if since != GENESIS and not _came_with(owner, said, since, story):
-        yield from _by_itself_or_recovered("key.since", since, "key.add", owner, said, story)
-    until = row.place("until")
+    """Since when it signs for its organisation, and until when.
+
+    Many keys may be of one place, as where a step admits many organisations: that it is shown says nothing of a key
+    whose application is not.
+    """
+    owner, since, until = row.text("member"), row.needed_place("since"), row.place("until")
+    said: dict[str, Json] = {"key": row.id, **pick(row, "role")}
+    of = story.row(f"member/{owner}")
+    admitted = None if of is None else _place_of("admitted", of)
+    if of is None:
+        story.miss(row.where, "key.since", f"nothing shows since when {owner} is a member")
+    elif since == admitted != GENESIS:
+        approved("key.since", since, _admission(of, story), owner, story, row.where)
+        applied = _place_of("applied", of)
+        yield Act("key.since", applied, ("member.apply",), creates=owner, lists={"keys": said})
+    elif since != GENESIS:
+        added = Act("key.since", since, ("key.add",), (owner,), said)
+        yield from _by_itself_or_recovered(added, {"key": row.id}, story, row.id)
     if until is not None:
-        yield from _by_itself_or_recovered("key.until", until, "key.revoke", owner, {"key": row.id}, story)
+        revoked = Act("key.until", until, ("key.revoke",), (owner,), {"key": row.id})
+        if until == since:  # a recovery comes before the steps of its block, so it revokes no key of them
+            yield revoked
+        else:
+            yield from _by_itself_or_recovered(revoked, {"key": row.id}, story)
 
 
-def _came_with(owner: str, offered: dict[str, Json], since: Place, story: Story) -> bool:
-    """Whether it holds from the place of its member's admission, whose application, where shown, offers it."""
-    row = story.row(f"member/{owner}")
-    if row is None or all(entry.place("since") != since for entry in row.rows("states")):
-        return False
-    approved("key.since", since, _admission(row, story), owner, story, row.where)
-    applied = Act("", since, ("member.apply",), (row.text("sponsor"),), creates=owner)
-    for step, operation in story.steps():
-        if operation.text("op") == "member.apply" and applied.holds_in(story, step):
-            return any(one.value == offered for one in operation.rows("keys"))
-    return True
+def _by_itself_or_recovered(act: Act, about: dict[str, Json], story: Story, new_key: str = "") -> Iterator[Claim]:
+    """The organisation's own step, which another one `about` the same refutes; or a recovery, which gave `new_key`."""
+    owner, at = act.by[0], act.at or GENESIS
+    if Act(act.rule, at, act.asks, act.by, about).look(story).is_proven:
+        yield act
+        return
+    recovered = Told(act.rule, at, ("key.recovered",), "", {"organisation": owner})
+    yield Either(act.rule, (act, recovered))
+    if recovered.look(story).is_proven:
+        _check_recovered(act.rule, at, owner, new_key, story)
 
 
-def _by_itself_or_recovered(
-    rule: str, at: Place, asks: str, owner: str, said: dict[str, Json], story: Story
-) -> Iterator[Claim]:
-    """The organisation's own step, unless the block gave it new keys there on the governors' word."""
-    if all(event.text("kind") != "key.recovered" for event in story.at(at).events):
-        yield Act(rule, at, (asks,), (owner,), said)
+def _check_recovered(rule: str, at: Place, owner: str, new_key: str, story: Story) -> None:
+    """One of the recoveries that took effect there is of this organisation, and of this key. Raises NotProven."""
+    where = f"record member/{owner}"
+    ids = [one.text("record") for one in story.at(at).events if one.text("kind") == "key.recovered"]
+    rows = [story.row(f"recovery/{one}") for one in ids]
+    if any(one and one.text("member") == owner and new_key in ("", one.text("new_key")) for one in rows):
+        return
+    if None not in rows:
+        raise NotProven(rule, "no recovery of its keys there gave it", where)
+    story.miss(where, rule, "the recovery of its keys is not in the bundle")
+
+
+def recovery(row: Row, _story: Story) -> Iterator[Claim]:
+    """Asked for by governors, who named the organisation and its new key, which signed besides."""
+    said = {"member": row.get("member"), "key": row.get("new_key")}
+    asks = ("key.recover",)
+    yield Act("recovery.asked", row.needed_place("asked"), asks, says=said, creates=row.id, holding="governor")

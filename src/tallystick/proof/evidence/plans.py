@@ -39,6 +39,11 @@ def plan(row: Row, story: Story) -> Iterator[Claim]:
     for number in range(1, row.number("version") + 1):
         if story.row(f"plan_version/{row.id}/{number}") is None:
             story.miss(row.where, "plan.version", f"version {number} of it is not in the bundle")
+    for number, step in enumerate(row.rows("tranches"), 1):
+        for certificate_id in step.texts("certificates"):
+            if story.row(f"certificate/{certificate_id}") is None:
+                what = f"certificate {certificate_id} of tranche {number} is not in the bundle"
+                story.miss(row.where, "plan.certificate", what)
 
 
 def plan_version(row: Row, story: Story) -> Iterator[Claim]:

@@ -46,7 +46,7 @@ def product(row: Row, story: Story) -> Iterator[Claim]:
     opened = row.place("opened")
     if opened is not None and (authorised is None or len(row.rows("contracts")) != len(SIGNATORIES)):
         raise NotProven("product.opened", "it is open without an authorisation and three contracts", row.where)
-    yield Told("product.opened", opened, ("product.opened",), row.id)
+    yield Told("product.opened", opened, ("product.opened",), row.id, by_step=True)
 
 
 def _check_signed_by_both(row: Row, kind: str, signed: tuple[str, ...], story: Story) -> None:

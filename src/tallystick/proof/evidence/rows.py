@@ -58,6 +58,10 @@ class Row:
         """An amount in minor units, 0 where the field is left out."""
         return self._units(name, self.value.get(name, "0"))
 
+    def sums(self, name: str) -> tuple[int, ...]:
+        """A list of amounts in minor units."""
+        return tuple(self._units(name, item) for item in self._list(name))
+
     def interval(self, name: str) -> tuple[int, int]:
         """The first and the last unit of an interval."""
         found = [self._units(name, item) for item in self._list(name)]

@@ -1,9 +1,11 @@
-"""What the trade's rules look at, and the two forms of what a record claims: that somebody asked for it, or that it
+"""What the trade's rules look at, and the forms of what a record claims: that somebody asked for it, or that it
 happened.
 
 An `Act` is proven by a signed step of the bundle at that place, accepted, with that operation on that record, by those
 organisations. A `Told` is proven by an event of that place: nobody need have signed for what the rules themselves bring
 about. Where the step is not in the bundle, that is said (`Story.unproven`); where it is another, the claim is refuted.
+One of several ways in which the same may have come about (`Either`) is refuted only where all of them are. So a bundle
+with fewer steps proves less, and never refutes what a fuller one proves.
 
 A succession puts the successor's name in the place of the member's, throughout its records; so organisations are
 compared by who stands in their place at the bundle's height.
@@ -126,11 +128,34 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a claim: proven where there is no `fault`, else refuted; or, not `is_shown`, left open."""
+
+    is_shown: bool = True
+    fault: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the bundle shows it to be so."""
+        return self.is_shown and not self.fault
+
+    def settle(self, story: Story, rule: str, where: str) -> None:
+        """Note what the bundle doesn't show, or raise NotProven."""
+        if not self.is_shown:
+            story.miss(where, rule, self.fault)
+        elif self.fault:
+            raise NotProven(rule, self.fault, where)
+
+
+PROVEN = Finding()
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """A record's claim that at `at` the organisations `by` asked for this by one of `asks`.
 
-    `says` is what the operation must say, field by field (None: leaves out); `creates` the id of the record that the
-    step made by it. With `holding`, one who signed held that role there.
+    `says` is what the operation must say, field by field (None: leaves out); `lists` what must stand in a list of it;
+    `creates` the id of the record that the step made by it. With `holding`, one who signed held that role there.
     """
 
     rule: str
@@ -140,24 +165,31 @@ class Act:
     says: Mapping[str, Json] = field(default_factory=dict)
     creates: str = ""
     holding: str = ""
+    lists: Mapping[str, Json] = field(default_factory=dict)
 
-    def check(self, story: Story, where: str) -> None:
-        """Prove it, note that the bundle doesn't show it, or raise NotProven."""
+    def look(self, story: Story) -> Finding:
+        """Whether the bundle shows it."""
         if self.at is None:
-            return
+            return PROVEN
         if self.at == GENESIS:
-            raise NotProven(self.rule, "nobody asked for it: it claims to stand since the genesis", where)
-        signed = story.at(self.at).signed
-        if signed is None:
-            story.miss(where, self.rule, f"the step {_at(self.at)} is not in the bundle")
-            return
-        fault = self._fault(story, signed)
-        if fault:
-            raise NotProven(self.rule, f"{fault} in the step {_at(self.at)}", where)
+            return Finding(fault="nobody asked for it: it claims to stand since the genesis")
+        happened = story.at(self.at)
+        if happened.signed is None:
+            if happened.is_all:
+                return Finding(fault=f"there is no step {_at(self.at)}")
+            return Finding(is_shown=False, fault=f"the step {_at(self.at)} is not in the bundle")
+        fault = self._fault(story, happened.signed)
+        return Finding(fault=f"{fault} in the step {_at(self.at)}") if fault else PROVEN
 
     def holds_in(self, story: Story, signed: Signed) -> bool:
         """Whether this step is the one."""
         return not self._fault(story, signed)
+
+    def is_asked_by(self, story: Story, signed: Signed, operation: Row) -> bool:
+        """Whether this operation of an accepted step asks for it, in the name of those who must."""
+        if operation.get("op") not in self.asks or not all(story.names(signed.organisations, name) for name in self.by):
+            return False
+        return all(story.is_same(operation.get(name), value) for name, value in self.says.items())
 
     def _fault(self, story: Story, signed: Signed) -> str:
         if not signed.accepted:
@@ -180,38 +212,67 @@ class Act:
             origin = (str(signed.body.get("chain")), str(signed.body.get("actor")), str(signed.body.get("id")))
             if record_id(self.creates[:3], *origin, number) != self.creates:
                 return False
+        if not all(_is_listed(story, operation.get(name), value) for name, value in self.lists.items()):
+            return False
         return all(story.is_same(operation.get(name), value) for name, value in self.says.items())
+
+
+def _is_listed(story: Story, listed: Json, value: Json) -> bool:
+    return isinstance(listed, list) and any(story.is_same(one, value) for one in listed)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A record's claim that at `at` one of `kinds` happened to the record `about`, with these facts."""
+    """A record's claim that at `at` one of `kinds` happened to the record `about` (to any, where it names none).
+
+    The event has these `facts`, and among its facts the value `naming`, where one is given. `by_step`: only what an
+    organisation signs brings it about, never a block's own work.
+    """
 
     rule: str
     at: Place | None
     kinds: tuple[str, ...]
     about: str
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    naming: str = ""
+    by_step: bool = False
 
-    def check(self, story: Story, where: str) -> None:
-        """Prove it, note that the bundle doesn't show it, or raise NotProven."""
+    def look(self, story: Story) -> Finding:
+        """Whether the bundle shows it."""
         if self.at is None or any(self._is_told_by(story, event) for event in story.at(self.at).events):
-            return
+            return PROVEN
         if self.at == GENESIS:
-            raise NotProven(self.rule, "it claims to have happened in the genesis", where)
-        if not story.at(self.at).is_all:
-            story.miss(where, self.rule, f"what happened {_at(self.at)} is not in the bundle")
-            return
-        raise NotProven(self.rule, f"{' or '.join(self.kinds)} is not among what happened {_at(self.at)}", where)
+            return Finding(fault="it claims to have happened in the genesis")
+        happened = story.at(self.at)
+        if not happened.is_all and not (self.by_step and happened.signed is not None):
+            return Finding(is_shown=False, fault=f"what happened {_at(self.at)} is not in the bundle")
+        return Finding(fault=f"{' or '.join(self.kinds)} is not among what happened {_at(self.at)}")
 
     def _is_told_by(self, story: Story, event: Row) -> bool:
-        if event.text("kind") not in self.kinds or event.text("record") != self.about:
+        if event.text("kind") not in self.kinds or (self.about and event.text("record") != self.about):
             return False
-        facts = event.row("facts")
-        return all(facts is not None and story.is_same(facts.get(name), said) for name, said in self.facts.items())
+        facts = event.row("facts") or Row({}, event.where)
+        if self.naming and self.naming not in facts.value.values():
+            return False
+        return all(story.is_same(facts.get(name), said) for name, said in self.facts.items())
 
 
-Claim: TypeAlias = Act | Told
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A record's claim that it came about in one of several ways."""
+
+    rule: str
+    ways: tuple[Act | Told, ...]
+
+    def look(self, story: Story) -> Finding:
+        """Whether the bundle shows one of them."""
+        findings = [way.look(story) for way in self.ways]
+        found = next((one for one in findings if one.is_proven), None)
+        found = found or next((one for one in findings if not one.is_shown), None)
+        return found or Finding(fault="; ".join(dict.fromkeys(one.fault for one in findings)))
+
+
+Claim: TypeAlias = Act | Told | Either
 Claims: TypeAlias = Callable[[Row, Story], Iterator[Claim]]
 """What the places of a record claim."""
 Check: TypeAlias = Callable[[Row, Story], None]

@@ -23,12 +23,18 @@ _NS_PER_SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened: when, where on the ledger, by whom (nobody: by itself), and what."""
+    """One thing that happened: when, where on the ledger, by whom (nobody: by itself), and what.
+
+    `kind`, `record` and the texts among its `facts` are the event's; a step that was refused has none.
+    """
 
     time: TimeNs
     place: str
     by: tuple[str, ...]
     what: str
+    kind: str = ""
+    record: str = ""
+    facts: tuple[str, ...] = ()
 
     @property
     def when(self) -> str:
@@ -94,8 +100,7 @@ def _lines(report: Report) -> Iterator[tuple[tuple[int, int, int], Line]]:
     headers = report.headers.by_height
     for work in report.bundle.due_work:
         for number, event in enumerate(_events(work.events)):
-            line = Line(headers[work.height].time, f"{work.height}", (), words.sentence(event))
-            yield (work.height, -1, number), line
+            yield (work.height, -1, number), _line(headers[work.height].time, f"{work.height}", (), event, words)
     for one, signed in zip(report.bundle.transactions, report.signed, strict=True):
         place, time = f"{one.height}/{one.index}", headers[one.height].time
         by = tuple(words.name(name) for name in signed.organisations)
@@ -105,7 +110,13 @@ def _lines(report: Report) -> Iterator[tuple[tuple[int, int, int], Line]]:
             said = f"{asked} was refused: {status.number} {status.label}. {status.meaning}"
             yield (one.height, one.index, 0), Line(time, place, by, said)
         for number, event in enumerate(_events(one.events)):
-            yield (one.height, one.index, number), Line(time, place, by, words.sentence(event))
+            yield (one.height, one.index, number), _line(time, place, by, event, words)
+
+
+def _line(time: TimeNs, place: str, by: tuple[str, ...], event: dict[str, Json], words: Words) -> Line:
+    facts = event.get("facts")
+    texts = tuple(one for one in facts.values() if isinstance(one, str)) if isinstance(facts, dict) else ()
+    return Line(time, place, by, words.sentence(event), str(event.get("kind")), str(event.get("record")), texts)
 
 
 def _events(value: Json) -> list[dict[str, Json]]:

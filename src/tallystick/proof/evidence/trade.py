@@ -7,9 +7,10 @@ is refuted although it signs its own blocks: it has no member's key. Rules are n
 
 from collections.abc import Iterator
 
+from tallystick.proof.evidence.bundle import Json
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.lineage import check_parcels
-from tallystick.proof.evidence.members import key, member
+from tallystick.proof.evidence.members import key, member, recovery
 from tallystick.proof.evidence.plans import (
     certificate,
     check_certificate,
@@ -23,7 +24,8 @@ from tallystick.proof.evidence.plans import (
 from tallystick.proof.evidence.products import product
 from tallystick.proof.evidence.reviews import approved, check_review, review
 from tallystick.proof.evidence.rows import Row
-from tallystick.proof.evidence.story import Act, Check, Claim, Claims, Story, Told, pick
+from tallystick.proof.evidence.story import Act, Check, Claim, Claims, Either, Story, Told, pick
+from tallystick.proof.evidence.wages import check_wages, wage_sheet
 
 
 def prove_trade(story: Story) -> None:
@@ -31,7 +33,7 @@ def prove_trade(story: Story) -> None:
     for table, claims in CLAIMS.items():
         for row in story.rows(table):
             for claim in claims(row, story):
-                claim.check(story, row.where)
+                claim.look(story).settle(story, claim.rule, row.where)
     for table, check in CHECKS.items():
         for row in story.rows(table):
             check(row, story)
@@ -120,8 +122,15 @@ def _by_judgment(row: Row, _story: Story) -> Iterator[Claim]:
     yield Act("transfer.by_judgment", row.place("ended"), asks, says=said, holding="auditor")
 
 
-def _by_recourse(row: Row, _story: Story) -> Iterator[Claim]:
-    yield Act("transfer.by_recourse", row.place("ended"), ("recourse.pay",), (row.text("receiver"),))
+def _by_recourse(row: Row, story: Story) -> Iterator[Claim]:
+    """Whoever answered for the debtor paid, and holds the units instead."""
+    said: dict[str, Json] = {}
+    claim = next((one for one in story.rows("recourse") if row.id in one.texts("stepped_in")), None)
+    if claim is None:
+        story.miss(row.where, "transfer.by_recourse", "the claim that was paid is not in the bundle")
+    else:
+        said = {"recourse": claim.id}
+    yield Act("transfer.by_recourse", row.needed_place("ended"), ("recourse.pay",), (row.text("receiver"),), said)
 
 
 FOLLOWS: dict[str, Claims] = {
@@ -191,7 +200,7 @@ def _settlement(row: Row, story: Story, funder: str) -> Iterator[Claim]:
         at, paid = payment.place("at"), {"units": price.text("net")}
         if row.place("ended") != at:
             raise NotProven("financing.delivery", "money and parcel did not pass in one step", row.where)
-        yield Told("financing.delivery", at, ("account.posted",), row.id, paid)
+        yield Told("financing.delivery", at, ("account.posted",), row.id, paid, by_step=True)
 
 
 def _funder(row: Row) -> str:
@@ -222,25 +231,51 @@ def account(row: Row, story: Story) -> Iterator[Claim]:
 
 
 def document(row: Row, story: Story) -> Iterator[Claim]:
-    """Anchored by its owner; the contracts of a product by the last signature under them."""
-    said, subject = pick(row, "anchor", "subject", "earlier"), story.row(f"product/{row.text('subject')}")
-    if subject is not None and any(one.get("document") == row.get("anchor") for one in subject.rows("contracts")):
-        yield Told("document.anchored", row.place("anchored"), ("product.opened",), subject.id)
+    """Anchored by its owner; a contract of a product by the last signature, which opens the product and names it."""
+    rule, at = "document.anchored", row.needed_place("anchored")
+    said, subject = pick(row, "anchor", "subject", "earlier"), row.text("subject")
+    by_owner = Act(rule, at, ("document.anchor",), (row.text("owner"),), said, row.id)
+    if not subject.startswith("prd_"):
+        yield by_owner
         return
-    yield Act("document.anchored", row.place("anchored"), ("document.anchor",), (row.text("owner"),), said, row.id)
+    anchor = row.row("anchor") or row
+    opened = Told(rule, at, ("product.opened",), subject, naming=anchor.text("hash"), by_step=True)
+    yield Either(rule, (by_owner, opened))
+    if opened.look(story).is_proven and not by_owner.look(story).is_proven:
+        facts = {"owner": row.text("owner"), "kind": anchor.text("kind")}
+        yield Told(rule, at, ("document.anchored",), row.id, facts, by_step=True)
 
 
 def recourse(row: Row, _story: Story) -> Iterator[Claim]:
-    """Claimed by the holder; it ends as its state says."""
-    said = pick(row, "receivable")
-    yield Act("recourse.claimed", row.place("claimed"), ("recourse.claim",), (row.text("claimant"),), said)
-    kinds = tuple(f"recourse.{state}" for state in ("paid", "settled", "refused", "lapsed"))
-    yield Told("recourse.ended", row.place("ended"), kinds, row.id)
+    """Claimed by the holder of the parcel; paid or refused by who answers for it, or ended by the rules."""
+    said = {**pick(row, "receivable"), "parcel": row.get("interval")}
+    claimed, ended, state = row.needed_place("claimed"), row.place("ended"), row.text("state")
+    yield Act("recourse.claimed", claimed, ("recourse.claim",), (row.text("claimant"),), said, row.id)
+    liable, about = (row.text("liable"),), {"recourse": row.id}
+    if state == "paid":
+        paid = {**about, **pick(row, "currency", "units", "receipt")}
+        yield Act("recourse.paid", ended, ("recourse.pay",), liable, paid)
+    elif state == "refused":
+        yield Act("recourse.refused", ended, ("recourse.refuse",), liable, {**about, **pick(row, "reason")})
+    else:
+        yield Told("recourse.ended", ended, ("recourse.settled", "recourse.lapsed"), row.id)
+
+
+def check_recourse(row: Row, story: Story) -> None:
+    """The hop that it rests on was with recourse, and its sender is who answers. Raises NotProven."""
+    hop = story.row(f"transfer/{row.text('hop')}")
+    if hop is None:
+        story.miss(row.where, "recourse.hop", f"transfer {row.text('hop')}, for which it is, is not in the bundle")
+        return
+    is_it = hop.get("receivable") == row.get("receivable") and hop.get("recourse") is True
+    if not is_it or not story.is_same(hop.get("sender"), row.get("liable")):
+        raise NotProven("recourse.hop", f"{row.text('liable')} does not answer for transfer {hop.id}", row.where)
 
 
 CLAIMS: dict[str, Claims] = {
     "member": member,
     "key": key,
+    "recovery": recovery,
     "review": review,
     "receivable": receivable,
     "transfer": transfer,
@@ -255,6 +290,7 @@ CLAIMS: dict[str, Claims] = {
     "certificate": certificate,
     "dispute": dispute,
     "refund": refund,
+    "wage_sheet": wage_sheet,
 }
 """What the places in a record of each kind claim."""
 
@@ -263,5 +299,7 @@ CHECKS: dict[str, Check] = {
     "receivable": check_parcels,
     "plan": check_plan,
     "certificate": check_certificate,
+    "recourse": check_recourse,
+    "wage_sheet": check_wages,
 }
 """What holds in a record of each kind besides: votes suffice, parcels partition the face, sums add up."""

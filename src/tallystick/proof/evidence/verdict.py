@@ -38,7 +38,10 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to think of a bundle that holds. `is_sandbox` None: the trusted header doesn't tell."""
+    """What to think of a bundle that holds. `is_sandbox` None: the trusted header doesn't tell.
+
+    `missing`, of what is `unproven`: steps of the record itself, or of what is part of its story.
+    """
 
     about: str
     chain_id: str
@@ -49,8 +52,13 @@ class Verdict:
     revisions: tuple[Revision, ...]
     successor: Successor | None
     unproven: tuple[Unproven, ...]
-    is_whole: bool
+    missing: tuple[Unproven, ...]
     shows_beginning: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing of the story of the record itself."""
+        return not self.missing
 
     @property
     def exit_code(self) -> int:
@@ -85,8 +93,8 @@ class Verdict:
             said.append(f"The file does not show the chain's first header: {beginning}.")
         said.append(f"The state is that of height {self.height}; what came later is not in this file.")
         if self.unproven:
-            whole = "the story is whole" if self.is_whole else "some are of the record itself"
-            said.append(f"{len(self.unproven)} things rest on the state alone, their steps are not shown ({whole}).")
+            whole = "the story itself is whole" if self.is_whole else f"{len(self.missing)} are of the story itself"
+            said.append(f"{len(self.unproven)} things rest on the state alone, their steps are not shown: {whole}.")
         said.append(self.residual)
         return tuple(said)
 
@@ -158,14 +166,15 @@ def verdict_of(
         revisions=revisions,
         successor=None if closed is None else Successor(closed.text("successor"), closed.number("height")),
         unproven=tuple(story.unproven),
-        is_whole=not any(one.where in own for one in story.unproven),
+        missing=tuple(one for one in story.unproven if one.where in own),
         shows_beginning=1 in headers.by_height,
     )
 
 
 PARTS = {
+    "member": ("key", "recovery"),
     "receivable": ("transfer", "financing", "recourse"),
-    "plan": ("plan_version", "evidence", "certificate", "dispute", "refund"),
+    "plan": ("plan_version", "evidence", "certificate", "dispute", "refund", "wage_sheet"),
 }
 """Kinds of record that are part of another's own story, and name it by its kind."""
 

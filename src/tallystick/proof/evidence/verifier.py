@@ -10,7 +10,7 @@ Rules applied, in this order (each module states its own in full):
  7. Standing: each signer was a member with that key and met its organisation's own policy at that place (`standing`).
  8. Due work: what blocks did by themselves (`inclusion`).
  9. The trade: each place in a record is the step of whoever had to take it, entitled at that place; votes suffice,
-    parcels partition the face, sums add up (`trade`; `members`, `reviews`, `lineage`, `products`, `plans`).
+    parcels partition the face, sums add up (`trade`; `members`, `reviews`, `lineage`, `products`, `plans`, `wages`).
 10. Countersigning: a block that a signer says it knew is one of this chain (`verdict`).
 11. Documents: their bytes are those anchored in what is proven (`documents`).
 

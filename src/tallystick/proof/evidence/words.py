@@ -265,6 +265,7 @@ EVENTS: dict[str, str] = {
     "product.authorisation_requested": "{platform} approved product {record}; {payer} is asked to authorise it, up to {cap} {currency}, until {until}.",
     "product.authorised": "{payer} authorises product {record} up to {cap} {currency}; {platform} is to draft its contracts until {until}.",
     "product.closed": "Product {record} is closed: {reason}.",
+    "product.closing": "The long stop of product {record}, {long_stop_on}, has passed: notice that it closes, and that {payer}'s special account for its wages may be closed then.",
     "product.contract_signed": "{signer} signed the {contract} contract of {record}, {document}.",
     "product.contracts_agree": "The copies of the contract of {record} agree: version {payee_version} of the payee, {payer_version} of the payer.",
     "product.contracts_differ": "The two copies of the contract of {record} differ in {fields}; to be put right by {until}.",
