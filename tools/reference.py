@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from tallystick.cli.main import COMMANDS, EXIT_CODES, MIXED, make_app
+from tallystick.cli.main import COMMANDS, EVIDENCE, EXIT_CODES, MIXED, make_app
 from tallystick.cli.vocabulary import CONCEPTS, concept_of, fields_of
 from tallystick.kernel.core.events import KINDS
 from tallystick.kernel.core.operation import Operation
@@ -74,6 +74,8 @@ def _operation(operation: type[Operation]) -> Iterator[str]:
     notes = []
     if operation.needs_admin:
         notes.append("Without a signing policy of its own, an organisation signs it with an admin key.")
+    if operation.needs_four_eyes:
+        notes.append("Each organisation signs it with a maker's and a checker's key at least, whatever its own policy.")
     if operation.while_suspended:
         notes.append("A suspended member may still do it.")
     if notes:
@@ -113,6 +115,7 @@ def command_line() -> Iterator[str]:
     yield ""
     for name in COMMANDS:
         yield from _command(app[name], f"tally {name}")
+    yield from _page(app[EVIDENCE], f"tally {EVIDENCE}")
     for concept, verbs in MIXED.items():
         for verb in verbs:
             yield from _command(app[concept][verb], f"tally {concept} {verb}")
@@ -135,6 +138,11 @@ def _command(app: App, words: str) -> Iterator[str]:
         for name in children:
             yield from _command(app[name], f"{words} {name}")
         return
+    yield from _page(app, words)
+
+
+def _page(app: App, words: str) -> Iterator[str]:
+    """What is typed without a further word, with its options."""
     text = inspect.getdoc(app.default_command) or ""
     yield f"## {words}\n\n{text}\n"
     options = list(_options(app))

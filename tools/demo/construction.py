@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tallystick.kernel.accounts.deposits import Deposit
 from tallystick.kernel.core.fields import Anchor
 from tallystick.kernel.plans.answering import SendBackEvidence
+from tallystick.kernel.plans.cases import Certificate, Dispute
 from tallystick.kernel.plans.conditions import (
     AllOf,
     DocumentsIn,
@@ -20,16 +21,7 @@ from tallystick.kernel.plans.conditions import (
 from tallystick.kernel.plans.disputes import ObjectToRelease, OfferSettlement
 from tallystick.kernel.plans.funding import FundPlan
 from tallystick.kernel.plans.proposing import CheckResult, total_of
-from tallystick.kernel.plans.records import (
-    Certificate,
-    Dispute,
-    Material,
-    Phase,
-    Plan,
-    PlanState,
-    Retention,
-    Tranches,
-)
+from tallystick.kernel.plans.records import Material, Phase, Plan, PlanState, Retention, Tranches
 from tallystick.kernel.plans.refunds import ConsentToRefund, RequestRefund
 from tallystick.kernel.plans.releasing import ReleaseTranche
 from tallystick.kernel.plans.rulings import RuleOnDispute

@@ -8,7 +8,8 @@ from rich.console import RenderableType
 from tallystick.cli.output import table
 from tallystick.kernel.accounts.book import POSTED
 from tallystick.kernel.accounts.records import Account, Balance
-from tallystick.kernel.plans.records import Certificate, Dispute, Evidence, Plan, Refund
+from tallystick.kernel.plans.cases import Certificate, Dispute, Evidence, Refund
+from tallystick.kernel.plans.records import Plan
 from tools.demo.stage import Stage, StoryFault
 
 PARTS = ("held", "released", "refunded", "fees", "reversed")

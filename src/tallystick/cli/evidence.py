@@ -34,8 +34,14 @@ def evidence(
 
     Whoever has the chain's genesis checks it offline: tally verify FILE --genesis FILE.
     """
+    from tallystick.kernel.plans.cases import Certificate, Dispute, Evidence, Refund
+
     with desk(common, reading=True) as at:
-        name = at.session.lookup.record(record).id
+        found = at.session.lookup.record(record)
+        name = found.id
+        if isinstance(found, Certificate | Evidence | Dispute | Refund):
+            name = found.plan
+            at.output.note(f"a {found.table} is proven with its plan: this is the evidence of {name}")
         _write(at, name, out or Path(f"{name}.evidence.json"), with_documents=with_documents, with_members=with_members)
 
 

@@ -44,12 +44,12 @@ UNSOUND: dict[str, tuple[dict[str, Any] | Fields, Status, dict[str, Any]]] = {
     "deposited_after_the_release": (
         {"fund_by_on": day(5, 1)},
         Status.BAD_DATES,
-        {"field": "fund_by_on", "latest": "2026-04-30"},
+        {"field": "release_until_on", "earliest": "2026-05-01", "because": "fund_by_on"},
     ),
     "released_from_after_until": (
         {"release_from_on": day(5, 1)},
         Status.BAD_DATES,
-        {"field": "release_from_on", "latest": "2026-04-30"},
+        {"field": "release_until_on", "earliest": "2026-05-01", "because": "release_from_on"},
     ),
     "deposit_in_the_past": (
         {"fund_by_on": day(3, 1)},

@@ -152,10 +152,9 @@ def _is_small(condition: Condition) -> bool:
 
 def _check_days(step: Step, terms: TrancheTerms, before: TrancheTerms | None) -> Refusal | None:
     """In order, and none in the past but what stands so already."""
-    if terms.fund_by_on > terms.release_until_on:
-        return refuse(Status.BAD_DATES, field="fund_by_on", latest=terms.release_until_on)
-    if terms.release_from_on > terms.release_until_on:
-        return refuse(Status.BAD_DATES, field="release_from_on", latest=terms.release_until_on)
+    for field in ("fund_by_on", "release_from_on"):
+        if getattr(terms, field) > terms.release_until_on:
+            return refuse(Status.BAD_DATES, field="release_until_on", earliest=getattr(terms, field), because=field)
     for field in ("fund_by_on", "release_from_on", "release_until_on"):
         day = getattr(terms, field)
         if day < step.today and (before is None or getattr(before, field) != day):
