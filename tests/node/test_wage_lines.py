@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.node.home import Home
+from tallystick.node.home import Home, own_secret
 from tallystick.node.tables import Rejected
 from tallystick.node.wage_lines import (
     Account,
@@ -17,7 +17,6 @@ from tallystick.node.wage_lines import (
     account_commitment,
     check_account_number,
     check_resident_number,
-    own_wage_key,
     read_corrections,
     read_payroll,
     read_results,
@@ -179,13 +178,13 @@ def test_commitments_hold_to_their_specification() -> None:
 
 def test_the_wage_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    key = own_wage_key(home)
+    key = own_secret(home.wage_key)
     assert len(key) == 32
-    assert own_wage_key(home) == key
+    assert own_secret(home.wage_key) == key
     assert (tmp_path / "wages.key").stat().st_mode & 0o777 == 0o600
     (tmp_path / "wages.key").chmod(0o644)
     with pytest.raises(DecodeError, match="others may read"):
-        own_wage_key(home)
+        own_secret(home.wage_key)
 
 
 def test_results_of_the_bank(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from tallystick.documents.store import DocumentStore
 from tallystick.kernel.core.fields import Anchor
 from tallystick.node.anchoring import SALT_BYTES, Salted, anchor_hash, find_anchor, media_type_of
 from tallystick.node.fingerprints import fingerprint
-from tallystick.node.home import PRIVATE_DIRECTORY, Home
-from tallystick.node.importing import own_fingerprint_key
+from tallystick.node.home import PRIVATE_DIRECTORY, Home, own_secret
 from tallystick.wire.errors import DecodeError
 
 
@@ -36,7 +35,7 @@ class Papers:
         self._home = home
         self._store = DocumentStore(home.documents)
         home.anchors.mkdir(exist_ok=True)
-        self.fingerprint_key = own_fingerprint_key(home)
+        self.fingerprint_key = own_secret(home.fingerprint_key)
 
     def anchored(self, kind: str, content: Mapping[str, object]) -> Anchor:
         """Write a document and return its anchor."""

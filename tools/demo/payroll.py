@@ -12,7 +12,8 @@ from tallystick.kernel.plans.funding import FundPlan
 from tallystick.kernel.plans.records import Plan, Unmet
 from tallystick.kernel.products.records import Business, Method, Silence
 from tallystick.kernel.wages.records import LineState, SheetState
-from tallystick.node.wage_lines import Committing, own_wage_key, read_corrections, read_payroll, read_results
+from tallystick.node.home import own_secret
+from tallystick.node.wage_lines import Committing, read_corrections, read_payroll, read_results
 from tallystick.node.wage_sheets import Sheet, Upload, corrections_of, report_of
 from tallystick.wire.amounts import Units
 from tools.demo import plans, products
@@ -38,7 +39,7 @@ def run(stage: Stage) -> str:
     folder = stage.session.home.path / "payroll"
     folder.mkdir()
     sheet = Sheet(stage.session, stage.get(Plan, plan), 1)
-    key = own_wage_key(stage.session.home)
+    key = own_secret(stage.session.home.wage_key)
     committing = Committing(key, stage.session.engine.chain_id, plan, 1)
     _upload(stage, sheet, committing, folder)
     _release(stage, sheet)

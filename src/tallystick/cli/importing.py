@@ -50,11 +50,10 @@ def invoices(
     """
     from tallystick.cli.progress import progress
     from tallystick.cli.values import structured
+    from tallystick.node.home import own_secret, read_secret
     from tallystick.node.importing import (
         FIELDS,
         InvoiceImport,
-        own_fingerprint_key,
-        read_fingerprint_key,
         read_mapping,
         read_rows,
     )
@@ -66,7 +65,7 @@ def invoices(
         columns, rows = read_rows(file, columns_of)
         if not currency and "currency" not in columns_of:
             raise DecodeError("the mapping gives no column for currency; give --currency", "mapping")
-        key = read_fingerprint_key(fingerprint_key) if fingerprint_key else own_fingerprint_key(at.session.home)
+        key = read_secret(fingerprint_key) if fingerprint_key else own_secret(at.session.home.fingerprint_key)
         member = at.session.lookup.member(actor).id
         work = InvoiceImport(at.session, member, columns_of, key, currency)
         with progress(at.output, "importing", len(rows[:limit])) as advance:
@@ -137,10 +136,10 @@ def fingerprint(
     The spelling of names does not matter: width, spacing, case and legal forms are made alike.
     """
     from tallystick.node.fingerprints import fingerprint as keyed
-    from tallystick.node.importing import own_fingerprint_key, read_fingerprint_key
+    from tallystick.node.home import own_secret, read_secret
 
     home = common.find_home()
-    key = read_fingerprint_key(fingerprint_key) if fingerprint_key else own_fingerprint_key(home)
+    key = read_secret(fingerprint_key) if fingerprint_key else own_secret(home.fingerprint_key)
     made = keyed(key, seller, buyer, code, number)
     common.output.data({"fingerprint": made})
     common.output.show(made)

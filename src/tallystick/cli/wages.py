@@ -272,9 +272,10 @@ def _sheet(at: Desk, plan: str, number: int) -> "Sheet":
 
 
 def _committing(at: Desk, sheet: "Sheet", key_file: Path | None) -> "Committing":
-    from tallystick.node.wage_lines import Committing, own_wage_key, read_wage_key
+    from tallystick.node.home import own_secret, read_secret
+    from tallystick.node.wage_lines import Committing
 
-    key = read_wage_key(key_file) if key_file is not None else own_wage_key(at.session.home)
+    key = read_secret(key_file) if key_file is not None else own_secret(at.session.home.wage_key)
     return Committing(key, at.session.engine.chain_id, sheet.plan.id, sheet.number)
 
 

@@ -11,6 +11,7 @@ HOME_VARIABLE = "TALLYSTICK_HOME"
 USUAL_PLACES = ("tallystick", "var/demo")
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,16 @@ class Home:
         return self.path / "seals"
 
     @property
+    def fingerprint_key(self) -> Path:
+        """This machine's key of invoice fingerprints."""
+        return self.path / "fingerprint.key"
+
+    @property
+    def wage_key(self) -> Path:
+        """What the salts of wage lines are made from."""
+        return self.path / "wages.key"
+
+    @property
     def unsettled(self) -> Path:
         """Transactions whose outcome is not known yet, to be submitted again as they are."""
         return self.path / "unsettled"
@@ -124,6 +135,24 @@ def read_secret_line(path: Path) -> str:
     if mode & 0o077:
         raise DecodeError(f"others may read this file (mode {mode:03o}); chmod 600 it first", str(path))
     return text.partition("\n")[0]
+
+
+def own_secret(path: Path) -> bytes:
+    """The secret in the file at `path` (hexadecimal), 32 random bytes made on first use. Raises `DecodeError`."""
+    if not path.exists():
+        write_private(path, secrets.token_hex(SECRET_BYTES).encode() + b"\n")
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """A secret of at least 32 bytes from its file. Raises `DecodeError`."""
+    try:
+        secret = bytes.fromhex(read_secret_line(path))
+    except ValueError as error:
+        raise error if isinstance(error, DecodeError) else DecodeError("not hexadecimal", str(path)) from None
+    if len(secret) < SECRET_BYTES:
+        raise DecodeError(f"shorter than {SECRET_BYTES} bytes", str(path))
+    return secret
 
 
 def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:

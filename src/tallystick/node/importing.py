@@ -8,7 +8,6 @@ tried again, for the old one is used up.
 
 import datetime
 import re
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,7 @@ from tallystick.kernel.receivables.issue import RequestReceivable
 from tallystick.kernel.receivables.records import InvoiceUse
 from tallystick.ledger.engine import Committed, Outcome, RefusedAtDoor
 from tallystick.node.amounts import typed_units
-from tallystick.node.fingerprints import KEY_BYTES, fingerprint
-from tallystick.node.home import Home, read_secret_line, write_private
+from tallystick.node.fingerprints import fingerprint
 from tallystick.node.refusals import amounts_in_words
 from tallystick.node.session import Session
 from tallystick.node.tables import Rejected, Row, read_table
@@ -110,25 +108,6 @@ def read_rows(path: Path, mapping: dict[str, Mapping]) -> tuple[list[str], list[
         if name not in mapping:
             raise DecodeError(f"the mapping gives no column for {name} ({FIELDS[name]})", "mapping")
     return columns, rows
-
-
-def own_fingerprint_key(home: Home) -> bytes:
-    """This machine's key of invoice fingerprints (`HOME/fingerprint.key`, hexadecimal), made on first use."""
-    path = home.path / "fingerprint.key"
-    if not path.exists():
-        write_private(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
-    return read_fingerprint_key(path)
-
-
-def read_fingerprint_key(path: Path) -> bytes:
-    """A key of invoice fingerprints from its file. Raises `DecodeError`."""
-    try:
-        key = bytes.fromhex(read_secret_line(path))
-    except ValueError as error:
-        raise error if isinstance(error, DecodeError) else DecodeError("not hexadecimal", str(path)) from None
-    if len(key) < KEY_BYTES:
-        raise DecodeError(f"shorter than {KEY_BYTES} bytes", str(path))
-    return key
 
 
 class InvoiceImport:

@@ -15,7 +15,6 @@ import datetime
 import hashlib
 import hmac
 import re
-import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import NamedTuple
 from tallystick.kernel.wages.lines import LineCommitment
 from tallystick.kernel.wages.records import MAX_LINES
 from tallystick.node.amounts import typed_units
-from tallystick.node.home import Home, read_secret_line, write_private
 from tallystick.node.tables import Rejected, Row, read_table
 from tallystick.wire import canonical
 from tallystick.wire.amounts import Units
@@ -35,7 +33,6 @@ ACCOUNT_DOMAIN = b"tallystick-wage-account-v1\n"
 SALT_DOMAIN = b"tallystick-wage-salt-v1\n"
 KEY_BYTES = 32
 MAX_TEXT = 100
-
 COLUMNS = {
     "name": ("姓名",),
     "identity": ("身份证号", "证件号码"),
@@ -327,25 +324,6 @@ def _plain(text: str, field: str) -> str:
 def _bare(text: str) -> str:
     """A number in one spelling: without spaces and hyphens, letters in upper case."""
     return re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", text)).upper()
-
-
-def own_wage_key(home: Home) -> bytes:
-    """This machine's wage key (`HOME/wages.key`, hexadecimal), made on first use. Raises `DecodeError`."""
-    path = home.path / "wages.key"
-    if not path.exists():
-        write_private(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
-    return read_wage_key(path)
-
-
-def read_wage_key(path: Path) -> bytes:
-    """A wage key from its file. Raises `DecodeError`."""
-    try:
-        key = bytes.fromhex(read_secret_line(path))
-    except ValueError as error:
-        raise error if isinstance(error, DecodeError) else DecodeError("not hexadecimal", str(path)) from None
-    if len(key) < KEY_BYTES:
-        raise DecodeError(f"shorter than {KEY_BYTES} bytes", str(path))
-    return key
 
 
 class Committing:
