@@ -31,8 +31,8 @@ from tallystick.wire.errors import DecodeError
 WORKER_DOMAIN = b"tallystick-wage-worker-v1\n"
 ACCOUNT_DOMAIN = b"tallystick-wage-account-v1\n"
 SALT_DOMAIN = b"tallystick-wage-salt-v1\n"
-KEY_BYTES = 32
 MAX_TEXT = 100
+
 COLUMNS = {
     "name": ("姓名",),
     "identity": ("身份证号", "证件号码"),
