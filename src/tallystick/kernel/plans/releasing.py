@@ -36,7 +36,7 @@ from tallystick.kernel.plans.records import (
     TrancheTerms,
     Unmet,
 )
-from tallystick.kernel.plans.redeeming import check_redeemable, pay_holders, redeeming
+from tallystick.kernel.plans.redeeming import Redeeming, check_redeemable, pay_holders, redeeming
 from tallystick.kernel.plans.rounds import Verified, round_of, verified
 from tallystick.kernel.plans.sums import Sums, fee_due, sums_of
 from tallystick.kernel.products.records import FeePayer, Method
@@ -111,18 +111,7 @@ def pay_payee(
         paid = woken(paid, step.now, after=number)
     step.put(certificate)
     step.put(paid)
-    if fee:
-        target = book.fees(plan.custodian, plan.currency, plan.platform)
-        yield book.move(step, plan.escrow, target, plan.currency, fee, plan.id)
-    if terms.wages and net:
-        yield from release_wages(step, paid, version, number, net)
-    else:
-        if found is not None:
-            yield from pay_holders(step, plan, found)
-        surplus = net - certificate.redeemed
-        if surplus:
-            target = book.receiving_ledger_account(step, plan.payee, plan.currency, plan.id, plan.custodian)
-            yield book.move(step, plan.escrow, target, plan.currency, surplus, plan.id)
+    yield from _post(step, paid, version, certificate, fee, found)
     yield RELEASED(
         plan.id,
         parties_of(plan),
@@ -139,6 +128,25 @@ def pay_payee(
         disputed=certificate.disputed,
         redeemed=certificate.redeemed,
     )
+
+
+def _post(
+    step: Step, plan: Plan, version: PlanVersion, certificate: Certificate, fee: Units, found: Redeeming | None
+) -> Iterator[Event]:
+    """Move the money that a certificate says: the fee to the platform, the rest to workers, or holders and payee."""
+    number, net = certificate.tranche, certificate.released
+    if fee:
+        target = book.fees(plan.custodian, plan.currency, plan.platform)
+        yield book.move(step, plan.escrow, target, plan.currency, fee, plan.id)
+    if version.tranches[number - 1].wages and net:
+        yield from release_wages(step, plan, version, number, net)
+        return
+    if found is not None:
+        yield from pay_holders(step, plan, found)
+    surplus = net - certificate.redeemed
+    if surplus:
+        target = book.receiving_ledger_account(step, plan.payee, plan.currency, plan.id, plan.custodian)
+        yield book.move(step, plan.escrow, target, plan.currency, surplus, plan.id)
 
 
 def _counted(plan: Plan, number: int, certificate: Certificate, fee: Units) -> Plan:
