@@ -1,7 +1,8 @@
 """What a forger can do to a bundle: change any part of it, and make every digest above it fit again.
 
-`reseal` recomputes all that needs no key. Given the node's key it signs the commits anew as well: that is the operator
-of an embedded chain who colludes, and against whom only the members' own signatures and the genesis stand.
+`reseal` recomputes all that needs no key, the table of contents too. Given the node's key it signs the commits anew as
+well: that is the operator of an embedded chain who colludes, and against whom only the members' own signatures and the
+genesis stand.
 """
 
 import copy
@@ -142,7 +143,7 @@ def reseal(bundle: Bundle, key: Ed25519 | None = None) -> Bundle:
         roots=roots,
         proof=proof,
         blocks=_linked(bundle, headers, key),
-    )
+    ).listed()
 
 
 def _root(index: int, total: int, aunts: tuple[bytes, ...], leaf: bytes) -> bytes:

@@ -32,6 +32,25 @@ class WrappedStore:
         self.inner.close()
 
 
+class AlteredStore(WrappedStore):
+    """A store in which one row reads otherwise: another value, or none at all."""
+
+    def __init__(self, inner: Store, family: Family, key: bytes, value: bytes | None) -> None:
+        super().__init__(inner)
+        self._family, self._key, self._value = family, key, value
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        return self._value if (family, key) == (self._family, self._key) else super().get(family, key)
+
+    def range(self, family: Family, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        rows = dict(super().range(family, start, stop))
+        if family is self._family and self._key >= start and (stop is None or self._key < stop):
+            rows.pop(self._key, None)
+            if self._value is not None:
+                rows[self._key] = self._value
+        yield from sorted(rows.items())
+
+
 class RecordingStore(WrappedStore):
     """Writes down, in one list that the test shares, when a write began and when it had returned."""
 

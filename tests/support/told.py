@@ -2,12 +2,14 @@
 
 Organisations admitted in one step, one of them suspended, given another role, and its keys recovered; a receivable
 executed by a court and claimed hop by hop; a member succeeded in the midst of its business; plans with a dispute ruled,
-one settled, refunds, an amendment, wages with a returned line.
+one settled, refunds, an amendment, wages with a returned line; deposits announced, astray, returned and reversed.
 """
 
 from pathlib import Path
 from typing import Any
 
+from tallystick.kernel.accounts.deposits import AnnounceDeposit, AssignDeposit, BookDeposit, Deposit
+from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.operation import Operation
 from tallystick.kernel.membership.keys import AddKey, RecoverKeys, RevokeKey, SetSigningPolicy
@@ -17,6 +19,7 @@ from tallystick.kernel.plans.refunds import ConsentToRefund, DeclineRefund, Requ
 from tallystick.kernel.receivables.judgments import AssignByJudgment, CancelByJudgment
 from tallystick.kernel.receivables.records import Receivable
 from tallystick.kernel.recourse.claims import ClaimRecourse, PayRecourse, RefuseRecourse
+from tallystick.kernel.redemption.redeem import Redeem
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import ReviewResult
 from tallystick.node.evidence import bundle_about
@@ -30,7 +33,7 @@ from tests.support import disputes
 from tests.support.accounts import opened
 from tests.support.chain import GOVERNOR, Chain, founded
 from tests.support.members import anchor, apply_as, key_of, open_review_of, public
-from tests.support.plans import PART, amended, day, funded_plan, tranche
+from tests.support.plans import PART, amended, confirmed, day, funded_plan, tranche
 from tests.support.products import Cast, cast
 from tests.support.receivables import PASSED, issued, span, trade, transferred, use
 from tests.support.wages import payroll
@@ -59,6 +62,8 @@ class Told:
         self._claimed_hop_by_hop()
         self._disputed(c)
         self._given_back(c)
+        self._money_came(c)
+        self._paid_early(c)
         self._succeeded(c)
         until_proven(self.engine, "protocol/chain")
 
@@ -158,6 +163,47 @@ class Told:
         plan = funded_plan(self.chain, c, step)
         amended(self.chain, c, plan, tranche(**{**terms, "title": "Another step"}))
         self.things["amended"] = plan
+
+    def _money_came(self, c: Cast) -> None:
+        """From the payer's bank: for a plan by its code; astray and assigned, or returned; taken back; or never."""
+        chain = self.chain
+
+        def announced() -> str:
+            said = AnnounceDeposit(account=c.payer_account, currency="CNY", units=Units(100))
+            record: str = chain.do(said, by=c.payer).events[0].record
+            return record
+
+        def booked(units: int, **fields: Any) -> str:
+            said = BookDeposit(bank_reference=f"REF-{chain.height}", currency="CNY", units=Units(units), **fields)
+            events = chain.do(said, by=c.custodian).events
+            record: str = next(one.record for one in events if one.kind.startswith("deposit."))
+            return record
+
+        terms = {"fund_by_on": day(12, 1), "release_from_on": day(12, 2), "release_until_on": day(12, 20)}
+        plan = confirmed(chain, c, tranche(**terms))
+        note = AnnounceDeposit(plan=plan, currency="CNY", units=Units(PART // 2))
+        by_code = chain.do(note, by=c.payer).events[0].record
+        booked(PART // 2, remitter=c.payer, code=by_code.removeprefix("dep_").upper())
+        stray, returned = booked(PART // 2), booked(300)
+        both: dict[str, Any] = {"currency": "CNY", "units": Units(PART // 2)}
+        chain.do(AssignDeposit(deposit=stray, plan=plan, **both), by=c.custodian, also=(c.payer,))
+        back = {"currency": "CNY", "units": Units(300)}
+        chain.do(ReturnDeposit(deposit=returned, bank_reference="BACK-1", **back), by=c.custodian)
+        taken = booked(300, remitter=c.payer, account=c.payer_account)
+        chain.do(ReverseDeposit(deposit=taken, bank_reference="BACK-2", **back), by=c.custodian)
+        lapsed = announced()
+        chain.wait(until=chain.row(Deposit, lapsed).deadline.plus(1))
+        self.things |= {"deposited plan": plan, "deposit by code": by_code, "deposit assigned": stray}
+        self.things |= {"deposit returned": returned, "deposit reversed": taken, "deposit lapsed": lapsed}
+        self.things["deposit announced"] = announced()
+
+    def _paid_early(self, c: Cast) -> None:
+        """The debtor pays a part of a receivable before it is due."""
+        chain = self.chain
+        days = {"issue_on": chain.today(), "due_on": day(12, 20)}
+        receivable = issued(chain, c.payer, c.payee, FACE, c.auditor, invoices=(use("third", FACE),), **days)
+        chain.do(Redeem(receivable=receivable, currency="CNY", units=Units(FACE // 4)), by=c.payer)
+        self.things["paid early"] = receivable
 
     def _paid_wages(self, c: Cast) -> None:
         """Three workers: two lines come back, of which one is corrected and one withdrawn."""

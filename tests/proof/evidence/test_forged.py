@@ -466,17 +466,29 @@ def test_an_omitted_step_is_missed(ledger: Ledger, bundles: dict[str, Bundle]) -
     row = row_in(bundle, bundle.about)
     for name in ("requested", "confirmed"):
         kept = tuple(one for one in bundle.transactions if [one.height, one.index] != row[name])
-        verdict = verify(replace(bundle, transactions=kept).to_bytes(), ledger.genesis).verdict
+        verdict = verify(replace(bundle, transactions=kept).listed().to_bytes(), ledger.genesis).verdict
         assert (verdict.is_whole, verdict.exit_code) == (False, 3)
         assert f"receivable.{name}" in {one.rule for one in verdict.unproven}
         assert any("rest on the state alone" in line for line in verdict.lines)
+
+
+def test_an_omitted_draft_of_the_contracts_is_missed(ledger: Ledger, bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["product"]
+    kept = [one for one in bundle.transactions if b"product.draft_contracts" not in canonical.encode(one.envelope)]
+    verdict = verify(replace(bundle, transactions=tuple(kept)).listed().to_bytes(), ledger.genesis).verdict
+    assert {one.rule for one in verdict.missing} == {"product.drafted"}
+
+
+def test_what_made_it_overdue_is_missed(ledger: Ledger, bundles: dict[str, Bundle]) -> None:
+    bundle = replace(bundles["receivable"], due_work=()).listed()
+    assert {one.rule for one in verify(bundle.to_bytes(), ledger.genesis).verdict.missing} == {"receivable.overdue"}
 
 
 def test_an_omitted_step_leaves_a_vote_unproven(ledger: Ledger, bundles: dict[str, Bundle]) -> None:
     bundle = bundles["review"]
     _, place = review_of(bundle)
     kept = tuple(one for one in bundle.transactions if (one.height, one.index) != place)
-    verdict = verify(replace(bundle, transactions=kept).to_bytes(), ledger.genesis).verdict
+    verdict = verify(replace(bundle, transactions=kept).listed().to_bytes(), ledger.genesis).verdict
     assert not verdict.is_whole
     assert "review.decision" in {one.rule for one in verdict.unproven}
 
@@ -487,7 +499,7 @@ def test_a_condition_whose_step_is_not_shown_is_missed(ledger: Ledger, bundles: 
     for op in ("evidence.accept", "evidence.submit"):
         kept = tuple(one for one in bundle.transactions if op not in canonical.encode(one.envelope).decode())
         assert len(kept) < len(bundle.transactions)
-        verdict = verify(replace(bundle, transactions=kept).to_bytes(), ledger.genesis).verdict
+        verdict = verify(replace(bundle, transactions=kept).listed().to_bytes(), ledger.genesis).verdict
         assert not verdict.is_whole
         assert "certificate.conditions" in {one.rule for one in verdict.unproven}
 
@@ -505,6 +517,17 @@ def test_a_refused_step_proves_nothing(ledger: Ledger, bundles: dict[str, Bundle
     refused = list(ledger.refused)
     forged = with_record(bundle, bundle.about, fields(confirmed=refused))
     assert check_of(ledger, forged) == "receivable.confirmed"
+
+
+def test_a_block_all_of_whose_steps_are_shown_has_no_other(ledger: Ledger, bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["receivable"]
+    (work,) = bundle.due_work
+    assert work.digests == ()
+    for index in (0, 1):
+        forged = with_record(bundle, bundle.about, fields(confirmed=[work.height, index]))
+        assert check_of(ledger, forged) == "receivable.confirmed"
+        with_a_step = replace(forged, due_work=(replace(work, digests=(bytes(32),)),))  # at whatever index it stood
+        assert "receivable.confirmed" in {one.rule for one in proven(ledger, with_a_step).verdict.missing}
 
 
 def test_the_first_app_hash_is_the_genesis_s(ledger: Ledger, bundles: dict[str, Bundle]) -> None:

@@ -22,6 +22,7 @@ NAMED = {
     "about": ("state", "record", ""),
     "genesis": ("genesis",),
     "height": ("state", "block", "transaction", "bundle"),
+    "contents": ("contents", "block", "record", "transaction", "due work", "document"),
     "validators": ("validators", "block"),
     "blocks": ("block", "validators", "state", "transaction", "due work", "due_work"),
     "transactions": ("transaction", "block"),

@@ -33,6 +33,14 @@ def no_records(value: dict[str, Any]) -> None:
     del value["records"]
 
 
+def no_contents(value: dict[str, Any]) -> None:
+    del value["contents"]
+
+
+def a_step_by_its_height_alone(value: dict[str, Any]) -> None:
+    value["contents"]["transactions"][0].pop()
+
+
 def upper_case(value: dict[str, Any]) -> None:
     value["genesis"] = value["genesis"].upper() if value["genesis"].upper() != value["genesis"] else "A" * 64
 
@@ -49,7 +57,13 @@ def priority(value: dict[str, Any]) -> None:
     value["validators"][0][0]["proposer_priority"] = "1"
 
 
-@pytest.mark.parametrize("change", [a_field_more, no_records, upper_case, blind_alone, height_as_text, priority])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(a_field_more, no_records, no_contents, a_step_by_its_height_alone),
+        *(upper_case, blind_alone, height_as_text, priority),
+    ],
+)
 def test_a_looser_form_is_none(ledger: Ledger, change: Callable[[dict[str, Any]], None]) -> None:
     value = copy.deepcopy(json.loads(ledger.bundle("document").to_bytes()))
     change(value)

@@ -24,9 +24,11 @@ from tests.support.told import Told
 
 THINGS = (
     *("recovered", "admitted", "plain", "merged", "successor"),
-    *("in recourse", "first hop", "second hop", "assigned", "stepped in", "succeeded"),
+    *("paid early", "in recourse", "first hop", "second hop", "assigned", "stepped in", "succeeded"),
     *("recourse paid", "recourse refused", "recourse lapsed"),
-    *("dispute ruled", "dispute settled", "refunded", "amended", "wages", "passed plan"),
+    *("dispute ruled", "dispute settled", "refunded", "amended", "wages", "passed plan", "deposited plan"),
+    *("deposit by code", "deposit assigned", "deposit returned", "deposit reversed", "deposit lapsed"),
+    "deposit announced",
 )
 ALWAYS = ("member", "key", "currency", "revision", "closed")
 """What who signed is judged by."""
@@ -65,7 +67,7 @@ def without(bundle: Bundle, *operations: str) -> Bundle:
         if not any(f'"op":"{name}"' in canonical.encode(one.envelope).decode() for name in operations)
     )
     assert len(kept) < len(bundle.transactions)
-    return replace(bundle, transactions=kept)
+    return replace(bundle, transactions=kept).listed()
 
 
 def test_all_things_are_named(told: Told) -> None:
@@ -118,6 +120,17 @@ def test_fewer_steps_and_records_prove_less_and_refute_nothing(told: Told, seed:
     shown = [place for place in places if chosen.random() < steps]
     report = proven(told, collect(told.engine, about, genesis, keys, shown))
     assert report.unproven, (seed, records, steps)
+
+
+def test_who_took_another_s_place_has_it_told(told: Told) -> None:
+    report = proven(told, told.bundle("successor"))
+    text = " ".join("\n".join(as_text(report)).split())
+    for gone in ("Maker", "Payee"):
+        assert f"Supplier succeeds {gone} in what it holds and owes." in text
+    gone = f"member/{told.things['merged']}"
+    assert report.verdict.missing == ()
+    forged = told.bundle("successor")
+    assert refused(told, forged, gone, lambda row: row.update(successor=told.rival)) == "member.succeeded"
 
 
 # Members that one step admitted together
@@ -186,7 +199,7 @@ def test_a_recovered_key_is_the_governors_word(told: Told) -> None:
         assert refused(told, unasked, recovery, lambda row, said=change: row.update(said)) == with_it
     report = proven(told, unasked)
     assert {one.rule for one in report.verdict.missing} == {"recovery.asked"}
-    bare = replace(bundle, due_work=())
+    bare = replace(bundle, due_work=()).listed()
     assert {one.rule for one in proven(told, bare).verdict.missing} >= {"key.since", "key.until", "member.policy"}
     assert new in {one.key for one in bundle.records}
 
@@ -233,6 +246,62 @@ def test_a_parcel_that_no_court_assigned(told: Told) -> None:
 def test_a_parcel_stepped_into_without_paying(told: Told) -> None:
     bundle = told.bundle("stepped in")
     assert refused(told, bundle, bundle.about, lambda row: row.update(receiver=told.rival)) == "transfer.by_recourse"
+
+
+# Deposits
+
+
+@pytest.mark.parametrize(
+    ("thing", "rule", "change"),
+    [
+        ("deposit by code", "deposit.booked", {"units": "1"}),
+        ("deposit by code", "deposit.booked", {"bank_reference": "another"}),
+        ("deposit assigned", "deposit.booked", {"remitter": "mbr_" + "0" * 16}),
+        ("deposit assigned", "deposit.booked", {"booked": None}),
+        ("deposit returned", "deposit.reversed", {"state": "reversed"}),
+        ("deposit reversed", "deposit.returned", {"state": "returned"}),
+        ("deposit lapsed", "deposit.reversed", {"state": "reversed", "booked": [1, 0]}),
+    ],
+)
+def test_money_that_no_bank_booked_so(told: Told, thing: str, rule: str, change: dict[str, Any]) -> None:
+    bundle = told.bundle(thing)
+
+    def changed(row: dict[str, Any]) -> None:
+        row.update(change)
+        row.pop("booked" if row.get("booked", 0) is None else "", None)
+
+    assert refused(told, bundle, bundle.about, changed) == rule
+
+
+@pytest.mark.parametrize(
+    ("thing", "step", "rule"),
+    [
+        ("deposit by code", "deposit.announce", "deposit.announced"),
+        ("deposit by code", "deposit.book", "deposit.booked"),
+        ("deposit assigned", "deposit.assign", "deposit.assigned"),
+        ("deposit returned", "deposit.return", "deposit.returned"),
+        ("deposit reversed", "deposit.reverse", "deposit.reversed"),
+        ("deposited plan", "deposit.book", "deposit.booked"),
+        ("deposited plan", "deposit.book", "plan.deposited"),
+        ("amended", "plan.fund", "plan.deposited"),
+        ("amended", "plan.check", "plan.checked"),
+        ("paid early", "receivable.redeem", "receivable.redeemed"),
+        ("in recourse", "parcel.cancel_by_judgment", "receivable.cancelled"),
+    ],
+)
+def test_a_step_that_is_not_shown_is_missed_though_no_record_names_its_place(
+    told: Told, thing: str, step: str, rule: str
+) -> None:
+    verdict = proven(told, without(told.bundle(thing), step)).verdict
+    assert verdict.exit_code == 3
+    assert rule in {one.rule for one in verdict.missing}
+
+
+def test_no_more_was_paid_than_is_counted(told: Told) -> None:
+    bundle = told.bundle("paid early")
+    assert refused(told, bundle, bundle.about, lambda row: row.update(redeemed="1")) == "receivable.redeemed"
+    plan = told.bundle("amended")
+    assert refused(told, plan, plan.about, lambda row: row.update(deposited="1")) == "plan.sums"
 
 
 # Contracts of products

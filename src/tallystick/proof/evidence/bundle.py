@@ -4,10 +4,11 @@ Rules kept here:
 1. The file is the one written form of what it holds: compact JSON, fields sorted, none unknown or missing. So no byte
    of it is free.
 2. Lists that have an order are in it, strictly: blocks and due work by height, transactions by place, records by key.
+   So are those of its table of contents, to which `contents` holds them.
 3. What was signed or hashed stands as JSON and is hashed from its canonical bytes, which an object has but one of.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Self, TypeAlias
 
@@ -20,13 +21,23 @@ from tallystick.proof.comet_json import (
     validators_from_json,
     validators_to_json,
 )
-from tallystick.proof.evidence.reading import Object, each, fields, hexadecimal, number, parse_json, text, write_json
+from tallystick.proof.evidence.reading import (
+    Object,
+    each,
+    fields,
+    hexadecimal,
+    items,
+    number,
+    parse_json,
+    text,
+    write_json,
+)
 from tallystick.proof.multiproof import MultiProof
 from tallystick.wire import canonical
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.keys import bytes_from_base64, to_base64
 
-FORMAT = "tallystick-evidence-v1"
+FORMAT = "tallystick-evidence-v2"
 MAX_BYTES = 256 << 20
 MAX_BLOCKS = 100_000
 MAX_SETS = 10_000
@@ -118,8 +129,45 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a bundle was made to hold, by name: record keys, places of steps, heights, hashes of documents."""
+
+    records: tuple[str, ...] = ()
+    transactions: tuple[tuple[int, int], ...] = ()
+    due_work: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
+    documents: tuple[bytes, ...] = ()
+
+    def to_json(self) -> Object:
+        """What is written, as JSON values."""
+        return {
+            "records": list(self.records),
+            "transactions": [list(place) for place in self.transactions],
+            "due_work": list(self.due_work),
+            "blocks": list(self.blocks),
+            "documents": [digest.hex() for digest in self.documents],
+        }
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> Self:
+        """Read a table of contents. Raises DecodeError."""
+        names = ("records", "transactions", "due_work", "blocks", "documents")
+        found = fields(value, where, names)
+        return cls(
+            records=each(found["records"], f"{where}.records", MAX_RECORDS, _key_from_json),
+            transactions=each(found["transactions"], f"{where}.transactions", MAX_TRANSACTIONS, _place_from_json),
+            due_work=each(found["due_work"], f"{where}.due_work", MAX_BLOCKS, _height_from_json),
+            blocks=each(found["blocks"], f"{where}.blocks", MAX_BLOCKS, _height_from_json),
+            documents=each(found["documents"], f"{where}.documents", MAX_DOCUMENTS, hexadecimal),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """All that a bundle holds. `height` is that of the state which `records` show; header `height + 1` attests it."""
+    """All that a bundle holds. `height` is that of the state which `records` show; header `height + 1` attests it.
+
+    `contents` is what it says that it holds, which `held` is to be.
+    """
 
     about: str
     genesis: bytes
@@ -132,6 +180,22 @@ class Bundle:
     roots: Roots
     proof: MultiProof
     documents: tuple[Document, ...] = ()
+    contents: Contents = Contents()
+
+    @property
+    def held(self) -> Contents:
+        """What it does hold."""
+        return Contents(
+            records=tuple(one.key for one in self.records),
+            transactions=tuple((one.height, one.index) for one in self.transactions),
+            due_work=tuple(one.height for one in self.due_work),
+            blocks=tuple(block.header.height for block in self.blocks),
+            documents=tuple(one.hash for one in self.documents),
+        )
+
+    def listed(self) -> Self:
+        """The same with a table of contents of what it holds."""
+        return replace(self, contents=self.held)
 
     def to_bytes(self) -> bytes:
         """The one written form."""
@@ -144,6 +208,7 @@ class Bundle:
             "about": self.about,
             "genesis": self.genesis.hex(),
             "height": self.height,
+            "contents": self.contents.to_json(),
             "validators": [validators_to_json(each) for each in self.validators],
             "blocks": [_block_to_json(block) for block in self.blocks],
             "transactions": [_transaction_to_json(one) for one in self.transactions],
@@ -159,8 +224,9 @@ class Bundle:
     @classmethod
     def from_bytes(cls, raw: bytes, where: str = "bundle") -> Self:
         """Read a bundle. Raises DecodeError naming the field; says nothing yet about truth."""
-        names = ("format", "about", "genesis", "height", "validators", "blocks", "transactions", "due_work", "records")
-        value = fields(parse_json(raw, MAX_BYTES, where), where, (*names, "state", "documents"))
+        parts = ("validators", "blocks", "transactions", "due_work", "records", "state", "documents")
+        names = ("format", "about", "genesis", "height", "contents", *parts)
+        value = fields(parse_json(raw, MAX_BYTES, where), where, names)
         if value["format"] != FORMAT:
             raise DecodeError(f"not {FORMAT}", "format")
         state = fields(value["state"], "state", ("state_root", "receipts_root", "proof"))
@@ -176,6 +242,7 @@ class Bundle:
             roots=_roots_from_json(state, "state"),
             proof=MultiProof.from_bytes(bytes_from_base64(state["proof"], "state.proof")),
             documents=each(value["documents"], "documents", MAX_DOCUMENTS, _document_from_json),
+            contents=Contents.from_json(value["contents"], "contents"),
         )
         _check_order(bundle)
         again = bundle.to_json()
@@ -186,16 +253,17 @@ class Bundle:
 
 
 def _check_order(bundle: Bundle) -> None:
-    orders: tuple[tuple[str, list[object]], ...] = (
-        ("blocks", [block.header.height for block in bundle.blocks]),
-        ("transactions", [(one.height, one.index) for one in bundle.transactions]),
-        ("due_work", [one.height for one in bundle.due_work]),
-        ("records", [one.key for one in bundle.records]),
-        ("documents", [one.hash for one in bundle.documents]),
-    )
-    for name, places in orders:
-        if any(not first < second for first, second in pairwise(places)):  # type: ignore[operator]
-            raise DecodeError("not in strictly ascending order", name)
+    for where, listed in (("", bundle.held), ("contents.", bundle.contents)):
+        orders: tuple[tuple[str, tuple[object, ...]], ...] = (
+            ("blocks", listed.blocks),
+            ("transactions", listed.transactions),
+            ("due_work", listed.due_work),
+            ("records", listed.records),
+            ("documents", listed.documents),
+        )
+        for name, places in orders:
+            if any(not first < second for first, second in pairwise(places)):  # type: ignore[operator]
+                raise DecodeError("not in strictly ascending order", f"{where}{name}")
 
 
 def _block_to_json(block: Block) -> Object:
@@ -280,11 +348,26 @@ def _record_to_json(one: ProvenRecord) -> Object:
 
 def _record_from_json(value: object, where: str) -> ProvenRecord:
     found = fields(value, where, ("key",), ("blind", "value"))
-    key = text(found["key"], f"{where}.key", 300)
+    key = _key_from_json(found["key"], f"{where}.key")
     if "value" not in found and "blind" not in found:
         return ProvenRecord(key)
     fields(value, where, ("key", "blind", "value"))
     return ProvenRecord(key, hexadecimal(found["blind"], f"{where}.blind"), found["value"])
+
+
+def _key_from_json(value: object, where: str) -> str:
+    return text(value, where, 300)
+
+
+def _height_from_json(value: object, where: str) -> int:
+    return number(value, where, 1)
+
+
+def _place_from_json(value: object, where: str) -> tuple[int, int]:
+    found = items(value, where, 2)
+    if len(found) != 2:
+        raise DecodeError("not a height and an index", where)
+    return number(found[0], f"{where}[0]", 1), number(found[1], f"{where}[1]", 0, MAX_IN_BLOCK)
 
 
 def _document_from_json(value: object, where: str) -> Document:

@@ -7,6 +7,7 @@ Rules kept here (DESIGN section 5, "Parcel"; section 9, 2):
 3. Each transfer goes on where its `prior` one ended: later, one hop further, within its units, from its receiver; by
    judgment or recourse from whoever held them.
 4. What is locked lies within its parcel.
+5. Units went by events that tell of it: what was redeemed, by payments; what was cancelled, by judgments or given up.
 """
 
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ def _parcels(row: Row, story: Story) -> list[Row] | None:
 
 def check_parcels(row: Row, story: Story) -> None:
     """The parcels partition what is still owed, and each came to its holder by an unbroken line. Raises NotProven."""
+    _check_gone(row, story)
     found = holdings(row, story)
     if found is None:
         story.miss(row.where, "receivable.parcels", "its parcels are in rows that the bundle doesn't show")
@@ -78,6 +80,20 @@ def _check_partition(row: Row, found: list[Holding]) -> None:
     is_live = row.place("valid") is not None and row.text("state") not in ("void", "written_off", "closed", "redeemed")
     if live != (left if is_live else 0):
         raise NotProven("receivable.parcels", f"its parcels hold {live} units and {left} are owed", row.where)
+
+
+def _check_gone(row: Row, story: Story) -> None:
+    """Note units that are gone and of which no event of the bundle tells; no more were paid than are counted."""
+    paid = sum(one.units("units") for one in story.told("receivable.paid", row.id))
+    if paid > row.units("redeemed"):
+        raise NotProven("receivable.redeemed", f"{paid} units were paid and {row.units('redeemed')} count", row.where)
+    ended = sum(one.units("units") for one in story.told("receivable.given_up", row.id))
+    for one in story.told("parcel.cancelled", row.id):  # of an interval, the units that were still live
+        ended += max(0, one.units("last") - one.units("first") + 1)
+    for name, told in (("redeemed", paid), ("cancelled", ended)):
+        if told < row.units(name):
+            what = f"the steps by which {row.units(name) - told} of its units were {name} are not in the bundle"
+            story.miss(row.where, f"receivable.{name}", what)
 
 
 def _check_line(row: Row, parcel: Row, story: Story) -> None:

@@ -6,7 +6,8 @@ Rules kept here (DOMAIN section 3, "Plan", "Tranche", "Dispute"; DESIGN section 
    rule of its tranche there, and each was met by whom it says: a person by its own signed acceptance, documents and
    statements by whoever brought them, a day by the clock. Silence has no signature: the block's own event tells it.
 3. Its sums add up: certified = recovered + retained + disputed + released + fees, and the version's bound holds.
-4. The plan's money adds up: deposited = held + released + refunded + fees + reversed.
+4. The plan's money adds up: deposited = held + released + refunded + fees + reversed; the steps shown brought in what
+   was deposited and took back what was reversed.
 5. A dispute was opened, offered on and ruled by whom it names.
 """
 
@@ -56,13 +57,23 @@ def plan_version(row: Row, story: Story) -> Iterator[Claim]:
     payee, payer = (terms.text("payee"),), (terms.text("payer"),)
     yield Act("plan.confirmed", at, ("plan.confirm", "plan.confirm_amendment"), payee, said)
     offered = Act("plan.proposed", at, ("plan.propose", "plan.amend"), payer, {"tranches": tranches})
-    before = (step for step, _ in story.steps() if step.place <= at)
+    before = (step for step in story.accepted() if step.place <= at)
     if not any(offered.holds_in(story, step) for step in before):
         story.miss(row.where, "plan.proposed", "the payer's proposal of these terms is not in the bundle")
+    if row.number("version") == 1:
+        said = {"plan": plan_id, "terms": digest, "result": "send"}
+        story.miss_unless_asked(Act("plan.checked", None, ("plan.check",), (terms.text("platform"),), said), row.where)
 
 
-def check_plan(row: Row, _story: Story) -> None:
-    """Its money adds up. Raises NotProven."""
+def check_plan(row: Row, story: Story) -> None:
+    """Its money adds up, and came in and was taken back by the steps that are shown. Raises NotProven."""
+    for kind, name in (("plan.funded", "deposited"), ("plan.unfunded", "reversed")):
+        told, stands = sum(one.units("units") for one in story.told(kind, row.id)), row.units(name)
+        if told > stands:
+            raise NotProven("plan.sums", f"{told} were {name} and {stands} are counted", row.where)
+        if told < stands:
+            what = f"the steps by which {stands - told} of its {stands} minor units were {name} are not in the bundle"
+            story.miss(row.where, f"plan.{name}", what)
     held = row.units("fee_reserve") + sum(one.units("held") for one in row.rows("tranches"))
     gone = sum(row.units(name) for name in ("released", "refunded", "fees", "reversed"))
     if row.units("deposited") != held + gone:
@@ -154,7 +165,7 @@ def _check_met(row: Row, met: Row, at: Place, story: Story) -> None:
             proof = Act("", at, ("evidence.submit",), (name,), about)
         else:
             raise NotProven("certificate.conditions", f"{method} is met by nobody", row.where)
-        steps = (step for step, _ in story.steps() if step.place <= at)
+        steps = (step for step in story.accepted() if step.place <= at)
         if not any(proof.holds_in(story, step) for step in steps):
             what = f"{method}: the step by which {name} met it is not in the bundle"
             story.miss(row.where, "certificate.conditions", f"{what} (silence counts)" if silent else what)

@@ -38,6 +38,10 @@ def product(row: Row, story: Story) -> Iterator[Claim]:
         said = {**about, **pick(one, "kind", "terms_hash"), **pick(terms, "currency", "cap")}
         anchor = one.row("document")
         said["document"] = anchor.get("hash") if anchor is not None else None
+        drafted = pick(one, "kind", "template", "terms_hash", "document")
+        by_platform, listed = (row.text("platform"),), {"contracts": drafted}
+        draft = Act("product.drafted", None, ("product.draft_contracts",), by_platform, about, lists=listed)
+        story.miss_unless_asked(draft, row.where)
         for signature in signed:
             by = (signature.text("member"),)
             yield Act("product.signed", signature.needed_place("at"), ("product.sign_contract",), by, said)

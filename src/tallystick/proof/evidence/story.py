@@ -11,11 +11,12 @@ A succession puts the successor's name in the place of the member's, throughout 
 compared by who stands in their place at the bundle's height.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tallystick.proof.evidence.bundle import Bundle, Json
+from tallystick.proof.evidence.bundle import Bundle, Json, Transaction
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.rows import GENESIS, Place, Row
 from tallystick.proof.evidence.standing import Signed, Standing
@@ -53,7 +54,7 @@ class Story:
     unproven: list[Unproven] = field(default_factory=list)
     _steps: dict[Place, Happened] = field(default_factory=dict)
     _due: dict[int, tuple[Row, ...]] = field(default_factory=dict)
-    _sizes: dict[int, int] = field(default_factory=dict)
+    _hidden: dict[int, int] = field(default_factory=dict)
     _successors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -62,9 +63,10 @@ class Story:
         story = cls(bundle, records, standing)
         for one, step in zip(bundle.transactions, signed, strict=True):
             story._steps[step.place] = Happened(step, _events(one.events, one.where))
+        shown = Counter(one.height for one in bundle.transactions if _is_ordered(one))
         for work in bundle.due_work:
             story._due[work.height] = _events(work.events, f"due work {work.height}")
-            story._sizes[work.height] = len(work.digests)
+            story._hidden[work.height] = len(work.digests) - shown[work.height]
         for key, value in records.items():
             if key.startswith("member/") and isinstance(value, dict) and "successor" in value:
                 story._successors[key.partition("/")[2]] = Row(value, f"record {key}").text("successor")
@@ -81,21 +83,39 @@ class Story:
             if key.startswith(f"{table}/") and isinstance(value, dict):
                 yield Row(value, f"record {key}")
 
+    def accepted(self) -> Iterator[Signed]:
+        """Every accepted step of the bundle, in order."""
+        for happened in self._steps.values():
+            if happened.signed is not None and happened.signed.accepted:
+                yield happened.signed
+
     def steps(self) -> Iterator[tuple[Signed, Row]]:
         """Every operation of an accepted step of the bundle, in order."""
-        for _, happened in sorted(self._steps.items()):
-            if happened.signed is not None and happened.signed.accepted:
-                for operation in happened.signed.operations:
-                    yield happened.signed, Row(operation, happened.signed.where)
+        for signed in self.accepted():
+            for operation in signed.operations:
+                yield signed, Row(operation, signed.where)
 
     def at(self, place: Place) -> Happened:
         """What is known of a place; that of index 0 has what the block did by itself, too."""
         height, index = place
         found = self._steps.get(place, Happened(None, ()))
         due = self._due.get(height, ()) if index == 0 else ()
-        has_no_step = height in self._sizes and index >= self._sizes[height]
+        has_no_step = self._hidden.get(height) == 0  # all steps that were ordered in its block are shown
         is_all = (found.signed is not None or has_no_step) and (index > 0 or height in self._due)
         return Happened(found.signed, (*due, *found.events), is_all)
+
+    def told(self, kind: str, record: str) -> Iterator[Row]:
+        """The facts of every event of this kind about a record, by steps and by blocks themselves."""
+        steps = (event for happened in self._steps.values() for event in happened.events)
+        due = (event for events in self._due.values() for event in events)
+        for event in (*steps, *due):
+            if event.text("kind") == kind and event.text("record") == record:
+                yield event.row("facts") or Row({}, event.where)
+
+    def miss_unless_asked(self, act: "Act", where: str) -> None:
+        """Note a step that must have been, at a place that no record names, unless the bundle shows it."""
+        if not any(act.holds_in(self, signed) for signed in self.accepted()):
+            self.miss(where, act.rule, f"the step of {act.by[-1]} ({act.asks[0]}) is not in the bundle")
 
     def miss(self, where: str, rule: str, what: str) -> None:
         """Note what the bundle does not show."""
@@ -282,6 +302,11 @@ Check: TypeAlias = Callable[[Row, Story], None]
 def pick(row: Row, *names: str) -> dict[str, Json]:
     """What an operation must say as the record does: the fields of these names; left out where the record does."""
     return {name: row.get(name) for name in names}
+
+
+def _is_ordered(one: Transaction) -> bool:
+    """Whether it has a receipt: what a decided block holds and the door turned away has none (ADR 0010)."""
+    return isinstance(one.data, dict) and "at_door" not in one.data
 
 
 def _at(place: Place) -> str:

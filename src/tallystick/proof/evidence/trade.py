@@ -62,6 +62,8 @@ def receivable(row: Row, story: Story) -> Iterator[Claim]:
     elif row.text("state") not in UNDECIDED:
         raise NotProven("receivable.valid", f"it is {row.text('state')} and never became valid", row.where)
     yield Told("receivable.ended", row.place("ended"), ENDS.get(row.text("state"), ()), row.id)
+    if row.text("state") == "overdue" and not any(story.told("receivable.overdue", row.id)):
+        story.miss(row.where, "receivable.overdue", "what made it overdue is not in the bundle")
 
 
 UNDECIDED = ("requested", "under_review", "declined", "refused", "withdrawn", "expired")
@@ -230,6 +232,40 @@ def account(row: Row, story: Story) -> Iterator[Claim]:
                 raise NotProven("account.opened", "another custodian than its own decided its review", row.where)
 
 
+def deposit(row: Row, _story: Story) -> Iterator[Claim]:
+    """Booked by its custodian, under the code of its announcement if it had one; then it ends as its state says."""
+    custodian, state, ended = (row.text("custodian"),), row.text("state"), row.place("ended")
+    if row.has("booked"):
+        said = pick(row, "bank_reference", "currency", "units", "remitter")
+        made = row.id
+        if row.has("announced"):
+            made, said["code"] = "", row.id.partition("_")[2].upper()
+        yield Act("deposit.booked", row.place("booked"), ("deposit.book",), custodian, said, made)
+    elif state not in ("announced", "lapsed"):
+        raise NotProven("deposit.booked", f"it is {state} and nobody booked it", row.where)
+    undone = {"deposit": row.id, **pick(row, "currency", "units")}
+    if state in ("returned", "reversed"):
+        asks = ("deposit.return" if state == "returned" else "deposit.reverse",)
+        yield Act(f"deposit.{state}", ended, asks, custodian, undone)
+    else:
+        yield Told("deposit.ended", ended, ("deposit.lapsed",), row.id)
+
+
+def check_deposit(row: Row, story: Story) -> None:
+    """It was announced by its payer, and assigned by both where it was in suspense before. Raises NotProven."""
+    payer, stated = (row.text("payer"),), pick(row, "currency")
+    if row.has("announced"):
+        said = {**stated, "units": row.get("announced")}
+        announced = Act("deposit.announced", None, ("deposit.announce",), payer, said, row.id)
+        story.miss_unless_asked(announced, row.where)
+    booked = row.place("booked")
+    in_suspense = Told("", booked, ("deposit.in_suspense",), row.id)
+    if row.text("state") == "booked" and booked is not None and in_suspense.look(story).is_proven:
+        said = {**stated, "deposit": row.id, **pick(row, "units")}
+        both = (row.text("custodian"), *payer)
+        story.miss_unless_asked(Act("deposit.assigned", None, ("deposit.assign",), both, said), row.where)
+
+
 def document(row: Row, story: Story) -> Iterator[Claim]:
     """Anchored by its owner; a contract of a product by the last signature, which opens the product and names it."""
     rule, at = "document.anchored", row.needed_place("anchored")
@@ -282,6 +318,7 @@ CLAIMS: dict[str, Claims] = {
     "financing": financing,
     "recourse": recourse,
     "account": account,
+    "deposit": deposit,
     "document": document,
     "product": product,
     "plan": plan,
@@ -300,6 +337,7 @@ CHECKS: dict[str, Check] = {
     "plan": check_plan,
     "certificate": check_certificate,
     "recourse": check_recourse,
+    "deposit": check_deposit,
     "wage_sheet": check_wages,
 }
 """What holds in a record of each kind besides: votes suffice, parcels partition the face, sums add up."""
