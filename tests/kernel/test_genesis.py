@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.kernel.calendar.adopt import PublishedYear
 from tallystick.kernel.calendar.records import BusinessZone, CalendarYear, Transition
-from tallystick.kernel.chain_rows import Clock
+from tallystick.kernel.chain_rows import Clock, Predecessor
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.record import decode_record
 from tallystick.kernel.genesis import (
@@ -16,6 +16,7 @@ from tallystick.kernel.genesis import (
     GenesisCurrency,
     GenesisMember,
     GenesisPack,
+    GenesisPredecessor,
     GenesisRate,
     GenesisYear,
     GenesisZone,
@@ -24,9 +25,10 @@ from tallystick.kernel.genesis import (
     initial_rows,
     member_id,
     read_genesis,
+    succeeding_rows,
 )
 from tallystick.kernel.governance.policies import Policies, PolicyBook
-from tallystick.kernel.governance.records import Engine, Validator
+from tallystick.kernel.governance.records import Engine, Validator, ValidatorSet
 from tallystick.kernel.law.rates import RateValue
 from tallystick.kernel.law.records import Effect, LawBook, Matter, Rule
 from tallystick.kernel.membership.records import (
@@ -175,7 +177,11 @@ ZONE = GENESIS.zone
     [
         ({"format": 2}, "format"),
         ({"validators": (NODE, NODE)}, "validators"),
-        ({"engine": Engine.CONSORTIUM}, "validators"),
+        ({"engine": Engine.CONSORTIUM, "sandbox": False}, "validators"),
+        ({"validators": (msgspec.structs.replace(NODE, since=1),)}, "validators[0].since"),
+        ({"zone": None}, "zone"),
+        ({"currencies": ()}, "currencies"),
+        ({"members": ()}, "members"),
         ({"validators": (Validator(key="A" * 43 + "=", name="node"),)}, "validators[0].key"),
         ({"zone": GenesisZone(name="X", transitions=ZONE.transitions * 2)}, "zone.transitions"),
         (
@@ -228,3 +234,66 @@ def test_a_genesis_that_contradicts_itself_names_the_field(fields: dict[str, Any
     assert caught.value.where == f"genesis: {field}"
     with pytest.raises(DecodeError):
         read_genesis(codec.encode(wrong))
+
+
+BEFORE = GenesisPredecessor(
+    chain_id="tallystick-before",
+    genesis="01" * 32,
+    height=7,
+    block="02" * 32,
+    app_hash="03" * 32,
+    snapshot="04" * 32,
+    state_root="05" * 32,
+    receipts_root="06" * 32,
+)
+SUCCESSOR = Genesis(
+    format=1,
+    chain_id="tallystick-test",
+    time=GENESIS.time,
+    engine=Engine.CONSORTIUM,
+    validators=tuple(Validator(key=public(key_of(f"member {number}")), name=f"member {number}") for number in range(4)),
+    sandbox=True,
+    tree_depth=2,
+    limits=GENESIS.limits,
+    predecessor=BEFORE,
+)
+
+
+def test_a_successor_begins_with_the_state_of_its_predecessor() -> None:
+    assert read_genesis(codec.encode(SUCCESSOR)) == SUCCESSOR
+    assert (SUCCESSOR.initial_height, GENESIS.initial_height) == (8, 1)
+    assert succeeding_rows(SUCCESSOR) == [
+        ValidatorSet(id="chain", engine=Engine.CONSORTIUM, validators=SUCCESSOR.validators),
+        Predecessor(id="chain", chain_id="tallystick-before", height=7, block="02" * 32),
+    ]
+    with pytest.raises(DecodeError, match="the snapshot of it"):
+        initial_rows(SUCCESSOR)
+    with pytest.raises(DecodeError, match="has no predecessor"):
+        succeeding_rows(GENESIS)
+
+
+def test_its_first_rows_depend_on_no_root_that_they_make() -> None:
+    other = msgspec.structs.replace(BEFORE, state_root="07" * 32, receipts_root="08" * 32, snapshot="09" * 32)
+    assert succeeding_rows(msgspec.structs.replace(SUCCESSOR, predecessor=other)) == succeeding_rows(SUCCESSOR)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"engine": Engine.EMBEDDED, "validators": (NODE,)}, "engine"),
+        ({"predecessor": msgspec.structs.replace(BEFORE, chain_id="tallystick-test")}, "predecessor.chain_id"),
+        ({"zone": GENESIS.zone}, "zone"),
+        ({"currencies": GENESIS.currencies}, "currencies"),
+        ({"members": GENESIS.members}, "members"),
+        ({"policies": GENESIS.policies}, "policies"),
+        ({"calendars": (YEAR,)}, "calendars"),
+        ({"packs": (PACK,)}, "packs"),
+        ({"reference_rates": (LPR,)}, "reference_rates"),
+        ({"sandbox": False, "validators": SUCCESSOR.validators[:3]}, "validators"),
+    ],
+)
+def test_a_successor_says_nothing_that_its_predecessor_s_state_has(fields: dict[str, Any], field: str) -> None:
+    wrong = msgspec.structs.replace(SUCCESSOR, **fields)
+    with pytest.raises(DecodeError) as caught:
+        read_genesis(codec.encode(wrong))
+    assert caught.value.where == f"genesis: {field}"

@@ -81,6 +81,8 @@ REACHED_ELSEWHERE = {
     Status.TOO_LARGE: "tests/wire/test_transaction.py",
     Status.TOO_MANY_OPERATIONS: "tests/wire/test_door.py",
     Status.DUPLICATE_ID_OTHER_CONTENT: "tests/conformance/test_ordering.py",
+    Status.ALREADY_ORDERED: "tests/ledger/test_comet_decided.py",
+    Status.WAKE: "tests/ledger/test_comet_decided.py",
     Status.BUCKET_FULL: "tests/kernel/test_machine.py",
     Status.BLOCK_FULL: "tests/ledger/test_durability.py",
     # Asked of the law by functions that no operation reaches with the seeded packs.

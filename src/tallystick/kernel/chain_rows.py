@@ -1,6 +1,6 @@
-"""Rows about the chain itself: the clock of a sandbox, and the seed from which due work's rows are blinded."""
+"""Rows about the chain itself: a sandbox's clock, the seed of due work's blinds, what came before it and after it."""
 
-from tallystick.kernel.core.fields import Count, Hash, Key
+from tallystick.kernel.core.fields import ChainId, Count, Hash, Key
 from tallystick.kernel.core.record import Record
 
 
@@ -38,3 +38,16 @@ class Revision(Record):
 
     predecessor: str
     fork_height: Count  # the last height of the predecessor's history that this chain shares
+
+
+class Predecessor(Record):
+    """The closed chain that this one goes on from, and its last block: that header is anchored here. Id `chain`.
+
+    Written by the successor's genesis. Heights go on, so that places in records stay in order.
+    """
+
+    table = "predecessor"
+
+    chain_id: ChainId
+    height: Count
+    block: Hash

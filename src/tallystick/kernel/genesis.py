@@ -13,14 +13,22 @@ from msgspec import Meta
 from tallystick.kernel.calendar.adopt import PublishedYear, check_transitions
 from tallystick.kernel.calendar.days import day_of
 from tallystick.kernel.calendar.records import BusinessZone, CalendarYear, Transition, YearVersion, ZoneName
-from tallystick.kernel.chain_rows import Clock
+from tallystick.kernel.chain_rows import Clock, Predecessor
 from tallystick.kernel.core import codec
-from tallystick.kernel.core.fields import Anchor, Code, Currency, Name, Note, Position, Struct
+from tallystick.kernel.core.fields import Anchor, ChainId, Code, Currency, Hash, Name, Note, Position, Struct
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.step import Chain
 from tallystick.kernel.governance.currencies import CurrencyTerms
 from tallystick.kernel.governance.policies import Policies, PolicyBook, PolicyVersion
-from tallystick.kernel.governance.records import Engine, Protocol, ProtocolVersion, Validator, ValidatorSet
+from tallystick.kernel.governance.records import (
+    MAX_VALIDATORS,
+    MIN_VALIDATORS,
+    Engine,
+    Protocol,
+    ProtocolVersion,
+    Validator,
+    ValidatorSet,
+)
 from tallystick.kernel.law.adopt import check_rules
 from tallystick.kernel.law.rates import RateValue, ReferenceRate
 from tallystick.kernel.law.records import Adoption, Jurisdiction, LawBook, LawPack, Rule, Version
@@ -50,7 +58,6 @@ from tallystick.wire.keys import KEY_BYTES, from_base64, is_sound_key
 
 FORMAT = 1
 PROTOCOL_VERSION = 1
-MIN_CONSORTIUM = 4
 _START = Position(0, 0)
 
 
@@ -119,17 +126,35 @@ class GenesisMember(Struct):
     papers_until_on: datetime.date | None = None
 
 
+class GenesisPredecessor(Struct):
+    """The closed chain that a consortium goes on from (chain.close): its end, and the state that begins the new one.
+
+    `block` is the hash of its last header, which states `app_hash`, the app hash after the block that closed it.
+    `snapshot` is the digest of the manifest of the snapshot that holds its state; `state_root` and `receipts_root` are
+    those of the new chain's first state.
+    """
+
+    chain_id: ChainId
+    genesis: Hash
+    height: Annotated[int, Meta(ge=2, le=2**53 - 2)]
+    block: Hash
+    app_hash: Hash
+    snapshot: Hash
+    state_root: Hash
+    receipts_root: Hash
+
+
 class Genesis(Struct):
-    """All that a chain starts from."""
+    """All that a chain starts from. With a `predecessor`, what governs and who takes part is in the state already."""
 
     format: int
-    chain_id: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,49}\Z")]
+    chain_id: ChainId
     time: Instant
     engine: Engine
-    validators: Annotated[tuple[Validator, ...], Meta(min_length=1, max_length=100)]
-    zone: GenesisZone
-    currencies: Annotated[tuple[GenesisCurrency, ...], Meta(min_length=1, max_length=200)]
-    members: Annotated[tuple[GenesisMember, ...], Meta(min_length=1, max_length=1_000)]
+    validators: Annotated[tuple[Validator, ...], Meta(min_length=1, max_length=MAX_VALIDATORS)]
+    zone: GenesisZone | None = None
+    currencies: Annotated[tuple[GenesisCurrency, ...], Meta(max_length=200)] = ()
+    members: Annotated[tuple[GenesisMember, ...], Meta(max_length=1_000)] = ()
     sandbox: bool = False
     tree_depth: Annotated[int, Meta(ge=1, le=6)] = 5
     limits: Limits = Limits()
@@ -137,6 +162,12 @@ class Genesis(Struct):
     calendars: Annotated[tuple[GenesisYear, ...], Meta(max_length=200)] = ()
     packs: Annotated[tuple[GenesisPack, ...], Meta(max_length=50)] = ()
     reference_rates: Annotated[tuple[GenesisRate, ...], Meta(max_length=50)] = ()
+    predecessor: GenesisPredecessor | None = None
+
+    @property
+    def initial_height(self) -> int:
+        """The height of the first block."""
+        return 1 if self.predecessor is None else self.predecessor.height + 1
 
 
 def read_genesis(raw: bytes, where: str = "genesis") -> Genesis:
@@ -168,9 +199,11 @@ def member_id(chain_id: str, member: GenesisMember) -> str:
 
 
 def initial_rows(genesis: Genesis) -> list[Record]:
-    """The rows of height 0. Raises `DecodeError` where the genesis contradicts itself."""
+    """The rows of height 0. Raises `DecodeError` where the genesis contradicts itself, or has a predecessor."""
     check_genesis(genesis)
-    zone = _zone(genesis)
+    if genesis.zone is None:
+        raise DecodeError("the chain begins with its predecessor's state, from the snapshot of it", "genesis: zone")
+    zone = BusinessZone(id="chain", name=genesis.zone.name, transitions=genesis.zone.transitions)
     start = _Rows((zone,)).first_day(genesis.time)
     rows: list[Record] = [
         zone,
@@ -195,6 +228,17 @@ def initial_rows(genesis: Genesis) -> list[Record]:
     return rows
 
 
+def succeeding_rows(genesis: Genesis) -> list[Record]:
+    """The rows with which a chain goes on from its predecessor's; `closed/chain` goes. They depend on no root."""
+    before = genesis.predecessor
+    if before is None:
+        raise DecodeError("the chain has no predecessor", "genesis: predecessor")
+    return [
+        ValidatorSet(id="chain", engine=genesis.engine, validators=genesis.validators),
+        Predecessor(id="chain", chain_id=before.chain_id, height=before.height, block=before.block),
+    ]
+
+
 class _Rows:
     """Rows by key, for the calendar's questions before there is a state."""
 
@@ -207,10 +251,6 @@ class _Rows:
     def first_day(self, time: Instant) -> datetime.date:
         """The business day of the genesis."""
         return day_of(self, time)
-
-
-def _zone(genesis: Genesis) -> BusinessZone:
-    return BusinessZone(id="chain", name=genesis.zone.name, transitions=genesis.zone.transitions)
 
 
 def _adoption(pack: GenesisPack) -> Adoption:
@@ -262,7 +302,12 @@ def check_genesis(genesis: Genesis) -> None:
     """Raise `DecodeError`, naming the field, where the genesis could not start a chain that works."""
     _require(genesis.format == FORMAT, f"format {genesis.format} is not {FORMAT}", "format")
     _check_engine(genesis)
-    _check_zone(genesis)
+    if genesis.predecessor is not None:
+        _check_succeeding(genesis, genesis.predecessor)
+        return
+    _require(bool(genesis.currencies), "at least one is needed", "currencies")
+    _require(bool(genesis.members), "at least one is needed", "members")
+    _check_zone(genesis.zone)
     codes = [one.currency for one in genesis.currencies]
     _require(len(set(codes)) == len(codes), "a currency is named twice", "currencies")
     years = [one.published.year for one in genesis.calendars]
@@ -292,18 +337,37 @@ def _check_engine(genesis: Genesis) -> None:
     if genesis.engine is Engine.EMBEDDED:
         _require(len(validators) == 1, "the embedded engine has one validator", "validators")
     else:
-        _require(len(validators) >= MIN_CONSORTIUM, f"at least {MIN_CONSORTIUM} are needed", "validators")
+        needed = 1 if genesis.sandbox else MIN_VALIDATORS
+        _require(len(validators) >= needed, f"at least {needed} are needed", "validators")
     _require(len({one.key for one in validators}) == len(validators), _TWICE, "validators")
     for number, one in enumerate(validators):
         _check_key(one.key, f"validators[{number}].key")
+        _require(one.since == 0, "a validator of the genesis was added by no block", f"validators[{number}].since")
+
+
+def _check_succeeding(genesis: Genesis, predecessor: GenesisPredecessor) -> None:
+    """A successor takes over what governs it: nothing that its predecessor's state holds is said a second time."""
+    _require(genesis.engine is Engine.CONSORTIUM, "a chain with a predecessor is a consortium's", "engine")
+    _require(predecessor.chain_id != genesis.chain_id, "it is the chain itself", "predecessor.chain_id")
+    fresh = Genesis(
+        format=genesis.format,
+        chain_id=genesis.chain_id,
+        time=genesis.time,
+        engine=genesis.engine,
+        validators=genesis.validators,
+    )
+    for field in ("zone", "currencies", "members", "policies", "calendars", "packs", "reference_rates"):
+        _require(getattr(genesis, field) == getattr(fresh, field), "the predecessor's state has it already", field)
 
 
 def _check_key(key: str, where: str) -> None:
     _require(is_sound_key(from_base64(key, KEY_BYTES, f"genesis: {where}")), "not a sound Ed25519 key", where)
 
 
-def _check_zone(genesis: Genesis) -> None:
-    transitions = genesis.zone.transitions
+def _check_zone(zone: GenesisZone | None) -> None:
+    if zone is None:
+        raise DecodeError("it is needed", "genesis: zone")
+    transitions = zone.transitions
     ascending = all(before.at < after.at for before, after in pairwise(transitions))
     _require(ascending, "transitions are not ascending", "zone.transitions")
     refusal = check_transitions(transitions)

@@ -3,7 +3,7 @@
 decode        transaction.read: canonical bytes, typed fields, signatures that verify
 door          this chain, in time, known keys, each organisation's own signing policy; else nothing is written
 execute       each operation in turn: entitled, check, apply; all of them or none
-due work      at block start: expire, unlock, pay, release, mark overdue
+block start   record what the engine reports of validators; due work: expire, unlock, pay, release, mark overdue
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from tallystick.kernel.core.refusal import Fact, Refusal, refuse
 from tallystick.kernel.core.state import Overlay, State
 from tallystick.kernel.core.step import Block, Chain, Step
 from tallystick.kernel.due_faults import DueFault, due_failed
+from tallystick.kernel.governance.misbehaviour import record_misbehaviours
 from tallystick.kernel.membership.door import check_signatures
 from tallystick.kernel.membership.records import Member, Role
 from tallystick.kernel.operations import DUE_WORK
@@ -163,11 +164,16 @@ def _acting(step: Step, signers: Signers) -> tuple[str, ...] | Refusal:
 def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], list[str]]:
     """What is due at block start, in the order of the queues, bounded; the rest waits for the next block.
 
-    Returns the events and, for the operator's alarm, the faults. A record whose work faults is left as it is, marked,
-    and skipped from then on; it never blocks the others.
+    Before it, what the engine reports of validators. Returns the events and, for the operator's alarm, the faults. A
+    record whose work faults is left as it is, marked, and skipped from then on; it never blocks the others. A closed
+    chain does nothing more: its successor begins with what stands, and does what is due.
     """
     events: list[Event] = []
     faults: list[str] = []
+    if state.find("closed/chain") is not None:
+        return events, faults
+    if block.misbehaviours:
+        events.extend(_reported(state, chain, block, faults))
     budget, written = chain.max_due_per_block, 0
     for queue in Queue:
         rows = state.index_range(f"due/{int(queue)}/", f"due/{int(queue)}/{int(block.time) + 1:015d}")
@@ -196,8 +202,28 @@ def due_work(state: Overlay, chain: Chain, block: Block) -> tuple[list[Event], l
     return events, faults
 
 
+def _reported(state: Overlay, chain: Chain, block: Block, faults: list[str]) -> list[Event]:
+    """Record what the block's engine reports of validators, apart from all other work of the block."""
+    state.begin()
+    step = Step(chain, block, state, 0, (SYSTEM, f"{block.height}/misbehaviours"), ())
+    step.begin(0)
+    step.open_for_writing()
+    try:
+        events = list(record_misbehaviours(step))
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # allow(broad-except): as in `execute`; whoever misbehaved must not stop the chain
+        faults.append(f"misbehaviours: {type(error).__name__}: {error}")
+        state.rollback()
+        return []
+    state.accept(block.seed)
+    return events
+
+
 def is_due(state: State, time: Instant) -> bool:
     """Whether a block at business time `time` would have due work to do."""
+    if state.find("closed/chain") is not None:
+        return False
     for queue in Queue:
         for row in state.index_range(f"due/{int(queue)}/", f"due/{int(queue)}/{int(time) + 1:015d}"):
             if state.find(f"due_fault/{row}") is None:

@@ -16,7 +16,7 @@ from tallystick.kernel.accounts.reversing import ReturnDeposit, ReverseDeposit
 from tallystick.kernel.calendar.adopt import AdoptCalendar
 from tallystick.kernel.core.events import Event
 from tallystick.kernel.core.operation import Operation
-from tallystick.kernel.core.record import Queue, Record
+from tallystick.kernel.core.record import Queue, Record, make_decoders
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.documents.anchors import AnchorDocument
 from tallystick.kernel.financing.award import AwardFinancing
@@ -264,3 +264,5 @@ DUE_WORK: dict[tuple[Queue, str], Callable[[Step, Record], Iterator[Event]]] = {
     (Queue.LAPSE, "wage_sheet"): tell_unfinished,
     (Queue.LAPSE, "recovery"): carry_out_recovery,
 }
+
+make_decoders()  # whoever executes or serves has all tables by now

@@ -5,6 +5,7 @@ bytes that `read` has passed. Source: DESIGN section 4; docs/spec/transaction.md
 """
 
 import hashlib
+import re
 import types
 from typing import Annotated, Any
 
@@ -63,6 +64,9 @@ def _body_type() -> type[Any]:
     return body
 
 
+WAKE_PREFIX = b"tallystick-wake-v1 "
+_WAKE = re.compile(re.escape(WAKE_PREFIX) + rb"[0-9]{1,19}")
+
 _BODY = codec.decoder(_body_type())
 _ENVELOPE = codec.decoder(_Envelope)
 
@@ -99,6 +103,8 @@ def read(raw: bytes) -> Transaction | Refusal:
     """Decode a transaction and check all that needs no state: canonical form, fields, and every signature."""
     if len(raw) > envelope.MAX_BYTES:
         return refuse(Status.TOO_LARGE, size=len(raw), limit=envelope.MAX_BYTES)
+    if canonical.is_nested_too_deep(raw):
+        return refuse(Status.NOT_CANONICAL, reason=f"nested deeper than {canonical.MAX_DEPTH}")
     try:
         parts = _ENVELOPE.decode(raw)
     except codec.UNREADABLE as error:
@@ -129,6 +135,37 @@ def read(raw: bytes) -> Transaction | Refusal:
     if fault is not None:
         return refuse(Status.BAD_SIGNATURE, reason=fault)
     return Transaction(raw, parsed, signed.body_hash, tuple(s.key for s in parts.signatures))
+
+
+def body_hash_of(raw: bytes) -> bytes | Refusal:
+    """The hash under which a transaction's receipt stands; nothing else is checked."""
+    if len(raw) > envelope.MAX_BYTES:
+        return refuse(Status.TOO_LARGE, size=len(raw), limit=envelope.MAX_BYTES)
+    try:
+        return hashlib.sha256(_ENVELOPE.decode(raw).body).digest()
+    except codec.UNREADABLE as error:
+        return refuse(Status.NOT_CANONICAL, reason=f"not an envelope: {error}")
+
+
+def wake_bytes(height: int) -> bytes:
+    """What a node submits so that a block is made for work that is due; no signature, no effect of its own."""
+    return WAKE_PREFIX + str(height).encode()
+
+
+def is_wake(raw: bytes) -> bool:
+    """Whether these are `wake_bytes` of some height."""
+    return _WAKE.fullmatch(raw) is not None
+
+
+def read_decided(raw: bytes) -> Transaction | Refusal:
+    """`read` for what validators put into a block.
+
+    Its results are hashed, so what can't be read is refused without the parser's words, which change with its version.
+    """
+    if is_wake(raw):
+        return refuse(Status.WAKE)
+    outcome = read(raw)
+    return refuse(Status.NOT_CANONICAL) if isinstance(outcome, Refusal) else outcome
 
 
 def _raw_signature(item: _Signature) -> envelope.Signature:

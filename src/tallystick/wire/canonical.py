@@ -21,6 +21,9 @@ _UNASSIGNED = re.compile(f"[{UNASSIGNED}]")
 _CONTROL_ESCAPE = re.compile(rb"\\[bfru]")  # canonical JSON escapes only controls that way
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def text_fault(text: str) -> str | None:
@@ -54,6 +57,20 @@ def raw_text_fault(raw: bytes) -> str | None:
 def _escapes_control(raw: bytes) -> bool:
     """Whether one of the escapes found is real and not the tail of an escaped backslash."""
     return bool(_CONTROL_ESCAPE.search(raw.replace(b"\\\\", b"")))
+
+
+def is_nested_too_deep(raw: bytes) -> bool:
+    """Whether objects and lists stand in each other more than `MAX_DEPTH` deep, found without parsing.
+
+    A parser must be asked only afterwards: how deep one goes before it gives up follows from the version of Python and
+    from how deep its caller stands, and nodes that differ in whether a transaction can be read would fork the chain.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return False
+    left = _STRING.sub(b"", raw).translate(_AS_LISTS, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        left = left.replace(b"[]", b"")  # the innermost of each
+    return bool(left)
 
 
 def encode(value: object) -> bytes:

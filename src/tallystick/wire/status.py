@@ -54,6 +54,8 @@ class Status(enum.Enum):
     UNSUPPORTED_FORMAT = 113, "The format version is not one that this chain reads."
     CHAIN_CLOSED = 114, "The chain was closed; its successor goes on."
     TOO_LARGE = 115, "The transaction is larger than the chain allows."
+    ALREADY_ORDERED = 116, "The same transaction was ordered before; its receipt stands, and nothing is done again."
+    WAKE = 117, "A node asked for a block because work was due; the request itself does nothing."
 
     # 2xx: entitlement.
     NOT_A_MEMBER = 200, "The organisation is not a member of this chain."

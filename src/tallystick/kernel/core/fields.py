@@ -38,6 +38,7 @@ Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # SHA-256, lower-case 
 Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]{43}=\Z")]  # 32 bytes, base64; soundness is checked where introduced
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Days = Annotated[int, Meta(ge=0, le=36_600)]
+ChainId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,49}\Z")]
 TransactionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]  # the client's choice
 
 

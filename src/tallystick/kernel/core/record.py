@@ -104,6 +104,16 @@ def due_row(due: tuple[Queue, Instant], key: str) -> str:
     return f"due/{due[0]:d}/{due[1]:015d}/{key}"
 
 
+def make_decoders() -> None:
+    """Make the decoders of all tables now, before threads share them.
+
+    A struct's form is worked out when its first decoder is made, and msgspec (0.22) crashes the process where two
+    threads are at that at once.
+    """
+    for table, kind in TABLES.items():
+        _DECODERS[table] = codec.decoder(kind)
+
+
 def decode_record(key: str, value: bytes) -> Record:
     """Read the record stored under `key`. Raises `DecodeError` if the bytes are not one."""
     table = key.partition("/")[0]

@@ -7,9 +7,11 @@ writing; a write then is a bug of ours and breaks the transaction, not the ledge
 import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from tallystick.kernel.core.fields import Position
+from msgspec import Meta
+
+from tallystick.kernel.core.fields import Count, Position, Struct
 from tallystick.kernel.core.record import Record
 from tallystick.kernel.core.state import Overlay
 from tallystick.wire.errors import InvariantViolation
@@ -33,6 +35,17 @@ class Chain:
     max_due_per_block: int = 1_000
 
 
+class Misbehaviour(Struct):
+    """What the consensus engine reports of a validator, proven by its signatures: it voted twice, or for a fork."""
+
+    kind: Literal["duplicate_vote", "light_client_attack"]
+    validator: Annotated[str, Meta(pattern=r"\A[0-9A-F]{40}\Z")]  # its address: SHA-256 of its key, 20 bytes
+    height: Count
+    time: Instant
+    power: Count
+    total_power: Count
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Where and when a step happens. `time` is business time: the header's time plus a sandbox's clock offset.
@@ -44,6 +57,7 @@ class Block:
     time: Instant
     today: datetime.date
     seed: bytes
+    misbehaviours: tuple[Misbehaviour, ...] = ()
 
 
 class Step:

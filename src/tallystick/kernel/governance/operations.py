@@ -13,14 +13,22 @@ from msgspec import Meta
 from tallystick.kernel.chain_rows import Clock, Closed
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.events import Event, EventKind
-from tallystick.kernel.core.fields import Count, Currency, Key, Name
+from tallystick.kernel.core.fields import ChainId, Count, Currency, Key, Name
 from tallystick.kernel.core.operation import Operation, Signers
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Step
 from tallystick.kernel.governance.currencies import CurrencyTerms
 from tallystick.kernel.governance.policies import Policies, PolicyBook, PolicyVersion
 from tallystick.kernel.governance.quorum import active_holders, governors
-from tallystick.kernel.governance.records import Engine, Protocol, ProtocolVersion, Validator, ValidatorSet
+from tallystick.kernel.governance.records import (
+    MAX_VALIDATORS,
+    MIN_VALIDATORS,
+    Engine,
+    Protocol,
+    ProtocolVersion,
+    Validator,
+    ValidatorSet,
+)
 from tallystick.kernel.membership.records import Role
 from tallystick.wire.errors import DecodeError, InvariantViolation
 from tallystick.wire.instants import DAY_MS, Instant
@@ -35,7 +43,6 @@ VALIDATOR_REMOVED = EventKind("validator.removed", "{name} is a validator no lon
 CLOSED = EventKind("chain.closed", "The chain is closed; {successor} goes on.")
 CLOCK_ADVANCED = EventKind("clock.advanced", "The sandbox's clock is set forward to {to}.")
 
-MIN_VALIDATORS = 4
 MAX_ADVANCE_MS = 3_660 * DAY_MS
 
 _PolicyName: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
@@ -163,7 +170,12 @@ def _check_key(key: str) -> Refusal | None:
 
 
 def _check_change(step: Step, row: ValidatorSet) -> Refusal | None:
-    """Only a consortium changes its validators, less than a third of them in one block (DESIGN section 6)."""
+    """Only a consortium changes its validators, less than a third of them in one block (DESIGN section 6).
+
+    The row is the pending set, which CometBFT holds to be next: each change is made to it, so what a block returns to
+    CometBFT, the difference by key, removes nobody unknown and names nobody twice. What was changed to and fro counts
+    twice. Two sets in a row so have more than two thirds of either in common.
+    """
     if row.engine is not Engine.CONSORTIUM:
         return refuse(Status.NOT_ON_THIS_ENGINE, engine=row.engine.value)
     again = row.changed_height == step.block.height
@@ -200,11 +212,14 @@ class AddValidator(Operation, tag="validator.add"):
             return refusal
         if any(one.key == self.key for one in row.validators):
             return refuse(Status.RECORD_EXISTS, key=self.key)
+        if len(row.validators) >= MAX_VALIDATORS:
+            return refuse(Status.TOO_MANY, validators=len(row.validators) + 1, limit=MAX_VALIDATORS)
         return None
 
     def apply(self, step: Step) -> Iterator[Event]:
         row = step.get(ValidatorSet, "chain")
-        validators = (*row.validators, Validator(key=self.key, name=self.validator))
+        added = Validator(key=self.key, name=self.validator, since=step.block.height)
+        validators = (*row.validators, added)
         step.put(_changed(step, row, validators))
         yield VALIDATOR_ADDED(self.key, step.organisations, name=self.validator)
 
@@ -238,11 +253,12 @@ class RemoveValidator(Operation, tag="validator.remove"):
 class CloseChain(Operation, tag="chain.close"):
     """Close an embedded chain and name its successor with its validators; no transaction is taken after it.
 
-    Signed by m of n governors. Source: DESIGN section 6, "Growth".
+    Nor does the chain do what falls due: the state stands as it is until the successor begins with it. Signed by m of n
+    governors. Source: DESIGN section 6, "Growth".
     """
 
-    successor: Annotated[str, Meta(min_length=1, max_length=50)]
-    validators: Annotated[tuple[Key, ...], Meta(min_length=MIN_VALIDATORS, max_length=100)]
+    successor: ChainId
+    validators: Annotated[tuple[Key, ...], Meta(min_length=MIN_VALIDATORS, max_length=MAX_VALIDATORS)]
 
     def authority(self, step: Step) -> Signers | Refusal:
         return governors(step)

@@ -1,12 +1,18 @@
 """Rows of the chain's own rules: the version of the protocol and the validators. Each has one row, id `chain`."""
 
 from enum import Enum
+from hashlib import sha256
 from typing import Annotated
 
 from msgspec import Meta
 
 from tallystick.kernel.core.fields import Count, Key, Name, Struct
 from tallystick.kernel.core.record import Record
+from tallystick.wire.keys import KEY_BYTES, from_base64
+
+MIN_VALIDATORS = 4  # three of four agree when one fails; of three, none may
+MAX_VALIDATORS = 100
+_ADDRESS_BYTES = 20
 
 
 class ProtocolVersion(Struct):
@@ -36,6 +42,12 @@ class Validator(Struct):
 
     key: Key
     name: Name
+    since: Count = 0  # the block that added it; it signs from two heights later. 0: the chain began with it
+
+    @property
+    def address(self) -> str:
+        """How CometBFT names it: the first 20 bytes of the key's SHA-256, upper-case hexadecimal."""
+        return sha256(from_base64(self.key, KEY_BYTES)).digest()[:_ADDRESS_BYTES].hex().upper()
 
 
 class ValidatorSet(Record):
