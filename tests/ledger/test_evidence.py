@@ -11,11 +11,12 @@ import pytest
 from tallystick.kernel.core import codec
 from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.evidence import BLOCK_START, collect
-from tallystick.ledger.opening import genesis_validators
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.store import RocksStore
-from tallystick.proof.evidence.blocks import Headers, Revision, prove_headers
+from tallystick.ledger.validators import set_of
+from tallystick.proof.evidence.blocks import Era, Headers, Revision, prove_headers
 from tallystick.proof.evidence.bundle import Bundle, Roots, Transaction
+from tallystick.proof.evidence.contents import check_contents
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.inclusion import prove_due_work, prove_transaction
 from tallystick.proof.evidence.state import prove_records
@@ -24,7 +25,7 @@ from tests.conformance.chain import until_proven
 from tests.support.ledger import CHAIN_ID, NODE_KEY, Consortium, OwnClock, genesis
 
 GENESIS_HASH = hashlib.sha256(codec.encode(genesis())).digest()
-SET = frozenset({genesis_validators(genesis()).hash()})
+SET = frozenset({set_of(genesis().validators).hash()})
 
 
 class Story:
@@ -57,11 +58,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def headers_of(bundle: Bundle) -> Headers:
-    return prove_headers(bundle, CHAIN_ID, SET, ())
+    return prove_headers(bundle, (Era(CHAIN_ID, SET),))
 
 
 def prove(bundle: Bundle) -> None:
     """Everything that a bundle claims about blocks and state."""
+    check_contents(bundle)
     headers = headers_of(bundle)
     for transaction in bundle.transactions:
         prove_transaction(transaction, headers)
@@ -113,11 +115,11 @@ def test_a_commit_may_not_be_missing_or_to_spare(story: Story) -> None:
 def test_another_chain_or_genesis_is_not_believed(story: Story) -> None:
     bundle = story.bundle()
     with pytest.raises(NotProven, match="another chain id"):
-        prove_headers(bundle, "another", SET, ())
+        prove_headers(bundle, (Era("another", SET),))
     with pytest.raises(NotProven, match="not those that are trusted"):
-        prove_headers(bundle, CHAIN_ID, frozenset({hashlib.sha256(b"others").digest()}), ())
+        prove_headers(bundle, (Era(CHAIN_ID, frozenset({hashlib.sha256(b"others").digest()})),))
     with pytest.raises(NotProven, match="another chain id"):
-        prove_headers(bundle, CHAIN_ID, SET, (Revision("later-id", 1),))
+        prove_headers(bundle, (Era(CHAIN_ID, SET, (Revision("later-id", 1),)),))
     with pytest.raises(NotProven, match="stands twice"):
         headers_of(replace(bundle, validators=bundle.validators * 2))
 

@@ -80,7 +80,7 @@ def _found_json(at: Desk, one: "Salted", found: "Trace") -> dict[str, Any]:
                 "organisation": at.name(tx.actor),
                 "id": tx.transaction_id,
                 "operations": list(tx.operations),
-                "status": "" if tx.status is None else tx.status.label,
+                "status": tx.status.label,
             }
             for tx in found.brought
             if tx.hash == one.hash
@@ -110,7 +110,7 @@ def _found(at: Desk, one: "Salted", found: "Trace") -> list[Any]:
     if brought:
         rows = table("anchored by", "in", "block", "time", "outcome", right=("block",), keep=("time",))
         for tx in brought:
-            outcome = "" if tx.status is None else ("done" if _is_done(tx) else f"refused: {tx.status.label}")
+            outcome = "done" if _is_done(tx) else f"refused: {tx.status.label}"
             time = at.block_time(tx.height, tx.time)
             rows.add_row(Text(at.name(tx.actor)), ", ".join(tx.operations), str(tx.height), time, outcome)
         shown.append(rows)

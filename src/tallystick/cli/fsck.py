@@ -23,6 +23,8 @@ def fsck(
 ) -> None:
     """Replay the whole ledger from its genesis and compare every header, result and row with what is kept.
 
+    A ledger that came by state sync is replayed from the oldest snapshot of the home on.
+
     The node must be stopped. The replica needs about as much room as the ledger without its blocks, and is removed at
     the end. Exit code 4 where something does not hold.
     """
@@ -32,15 +34,28 @@ def fsck(
     found = replay_ledger(
         home, ledger or home.ledger, scratch or home.path / "fsck", lambda what, steps: progress(output, what, steps)
     )
-    fault = found.fault
+    fault, snapshot = found.fault, found.snapshot
     output.data(
         {
             "height": found.height,
             "blocks": found.blocks,
+            "from_snapshot": None if snapshot is None else {"height": snapshot.height, "digest": snapshot.digest},
+            "unattested": found.unattested,
             "holds": fault is None,
             "fault": None if fault is None else {"height": fault.height, "where": fault.where, "what": fault.what},
         }
     )
+    if fault is None and found.unattested:
+        output.note(
+            f"the newest {found.unattested:,} have no header here yet: this node was stopped before it fetched them"
+        )
+    if fault is None and snapshot is not None:
+        output.show(
+            f"all blocks from {snapshot.height + 1:,} to {found.height:,} and every row that follows from them and from"
+            f" the snapshot of height {snapshot.height:,} hold ({found.blocks:,} replayed now). Its receipts are as"
+            f" true as whoever stands for its digest, {snapshot.digest}"
+        )
+        return
     if fault is None:
         output.show(
             f"all {found.height:,} blocks and every row that follows from them hold ({found.blocks:,} replayed now)"

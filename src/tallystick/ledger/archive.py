@@ -1,6 +1,11 @@
-"""The archive: every block with its transactions, results, events, header and commit, by height, kept for ever."""
+"""The archive: every block with its transactions, results, events, header and commit, by height, kept for ever.
+
+A block lies in two rows: what the kernel made of it, and its light, that is header and commit. The embedded engine
+writes both at once; under CometBFT the commit of a height is known only after the block, and its light comes later.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -9,7 +14,7 @@ from tallystick.kernel.core.refusal import Fact
 from tallystick.ledger.engine import Committed, Cursor, PlacedEvent
 from tallystick.ledger.receipts import PLACE_BYTES, Receipt, place_of
 from tallystick.ledger.store import Batch, Family, Store
-from tallystick.proof.comet import Commit, Header
+from tallystick.proof.comet import ABSENT, BlockIdFlag, Commit, CommitSig, Header
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import BY_LABEL
@@ -17,21 +22,45 @@ from tallystick.wire.status import BY_LABEL
 NS_PER_MS = 1_000_000
 
 
-class ArchivedBlock(msgspec.Struct, frozen=True, array_like=True):
-    """A block as it is kept. `events` holds a canonical JSON list a transaction, `due_events` that of block start."""
+class BlockBody(msgspec.Struct, frozen=True, array_like=True):
+    """What was decided and what the kernel made of it; `time` is the header's, in nanoseconds.
 
-    header: Header
-    commit: Commit
+    `events` holds a canonical JSON list a transaction, `due_events` that of block start.
+    """
+
+    height: int
+    time: int
     transactions: list[bytes]
     codes: list[int]
     data: list[bytes]
     events: list[bytes]
     due_events: bytes
     roots: tuple[bytes, bytes]  # state root and receipts root after this block
+    misbehaviours: bytes = b"[]"  # a canonical JSON list of what the engine reported with the block
 
 
-encode_block = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(ArchivedBlock)
+class Light(msgspec.Struct, frozen=True, array_like=True):
+    """Who says so: a block's header, and the signatures under it."""
+
+    header: Header
+    commit: Commit
+
+
+class ArchivedBlock(msgspec.Struct, frozen=True):
+    """A whole block: its body, and the header and commit that attest it."""
+
+    body: BlockBody
+    header: Header
+    commit: Commit
+
+    @property
+    def transactions(self) -> list[bytes]:
+        return self.body.transactions
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_body = msgspec.msgpack.Decoder(BlockBody)
+_light = msgspec.msgpack.Decoder(Light)
 _events = msgspec.json.Decoder(list[Event])
 
 
@@ -48,12 +77,38 @@ def height_key(height: int) -> bytes:
     return height.to_bytes(8, "big")
 
 
-def decode_block(raw: bytes, height: int) -> ArchivedBlock:
+def encode_body(body: BlockBody) -> bytes:
+    """The row of a block's body."""
+    return _encode(body)
+
+
+def encode_light(light: Light) -> bytes:
+    """The row of a block's light. Who is absent has CometBFT's zero time, year 1, which no 64-bit count holds: 0."""
+    return _encode(_with_absent(light, replace(ABSENT, timestamp=0)))
+
+
+def _with_absent(light: Light, absent: CommitSig) -> Light:
+    votes = light.commit.signatures
+    if all(vote.flag is not BlockIdFlag.ABSENT for vote in votes):
+        return light
+    signatures = tuple(absent if vote.flag is BlockIdFlag.ABSENT else vote for vote in votes)
+    return Light(light.header, replace(light.commit, signatures=signatures))
+
+
+def decode_body(raw: bytes, height: int) -> BlockBody:
     """The archived block of a height. Raises `DecodeError` on damage."""
     try:
-        return _decoder.decode(raw)
+        return _body.decode(raw)
     except msgspec.DecodeError as error:
         raise DecodeError(f"the archived block can't be read: {error}", f"block {height}") from None
+
+
+def decode_light(raw: bytes, height: int) -> Light:
+    """The archived header and commit of a height. Raises `DecodeError` on damage."""
+    try:
+        return _with_absent(_light.decode(raw), ABSENT)
+    except msgspec.DecodeError as error:
+        raise DecodeError(f"the archived header can't be read: {error}", f"block {height}") from None
 
 
 class Archive:
@@ -64,17 +119,39 @@ class Archive:
 
     @staticmethod
     def add_block(batch: Batch, block: ArchivedBlock) -> None:
-        batch.put(Family.BLOCKS, height_key(block.header.height), encode_block(block))
+        Archive.add_body(batch, block.body)
+        Archive.add_light(batch, Light(block.header, block.commit))
 
-    def block(self, height: int) -> ArchivedBlock | None:
-        """The block at a height, or None. Raises `DecodeError` on damage."""
+    @staticmethod
+    def add_body(batch: Batch, body: BlockBody) -> None:
+        batch.put(Family.BLOCKS, height_key(body.height), encode_body(body))
+
+    @staticmethod
+    def add_light(batch: Batch, light: Light) -> None:
+        batch.put(Family.LIGHTS, height_key(light.header.height), encode_light(light))
+
+    def body(self, height: int) -> BlockBody | None:
+        """What the block at a height did, or None. Raises `DecodeError` on damage."""
         raw = self._store.get(Family.BLOCKS, height_key(height))
-        return None if raw is None else decode_block(raw, height)
+        return None if raw is None else decode_body(raw, height)
+
+    def light(self, height: int) -> Light | None:
+        """Header and commit of a height, or None. Raises `DecodeError` on damage."""
+        raw = self._store.get(Family.LIGHTS, height_key(height))
+        return None if raw is None else decode_light(raw, height)
+
+    def bodies(self, first: int) -> Iterator[BlockBody]:
+        """What the blocks from height `first` on did."""
+        for key, raw in self._store.range(Family.BLOCKS, height_key(first)):
+            yield decode_body(raw, int.from_bytes(key, "big"))
 
     def blocks(self, first: int) -> Iterator[ArchivedBlock]:
-        """The blocks from height `first` on."""
-        for key, raw in self._store.range(Family.BLOCKS, height_key(first)):
-            yield decode_block(raw, int.from_bytes(key, "big"))
+        """The whole blocks from height `first` on, up to the first whose header is not here (yet)."""
+        for body in self.bodies(first):
+            light = self.light(body.height)
+            if light is None:
+                return
+            yield ArchivedBlock(body, light.header, light.commit)
 
     def first_height(self) -> int | None:
         """The lowest height kept."""
@@ -98,8 +175,8 @@ class Archive:
     def events_after(self, cursor: Cursor, limit: int) -> Iterator[PlacedEvent]:
         """Events after the cursor, in order, at most `limit`."""
         left = limit
-        for block in self.blocks(max(cursor.height, 1)):
-            for placed in events_of(block):
+        for body in self.bodies(max(cursor.height, 1)):
+            for placed in events_of(body):
                 if placed.cursor <= cursor:
                     continue
                 if left == 0:
@@ -108,11 +185,11 @@ class Archive:
                 yield placed
 
 
-def events_of(block: ArchivedBlock) -> Iterator[PlacedEvent]:
+def events_of(body: BlockBody) -> Iterator[PlacedEvent]:
     """A block's events with their places: block start is index 0, transaction i is i + 1."""
-    time = Instant(block.header.time // NS_PER_MS)
-    for index, raw in enumerate((block.due_events, *block.events)):
+    time = Instant(body.time // NS_PER_MS)
+    for index, raw in enumerate((body.due_events, *body.events)):
         if raw == b"[]":
             continue
         for number, event in enumerate(_events.decode(raw), 1):
-            yield PlacedEvent(Cursor(block.header.height, index, number), time, event)
+            yield PlacedEvent(Cursor(body.height, index, number), time, event)

@@ -3,6 +3,11 @@
 `submit` answers Committed, RefusedAtDoor or Unknown; entry into a queue or mempool is no acknowledgement. After Unknown
 the same bytes are submitted again; "never happened" is certain only when a committed block's time is past `not_after`
 and no receipt exists. Source: DESIGN section 6.
+
+What the contract leaves to the engine: whether a block may hold what the door turns away (CometBFT's may; there it has
+a place and a result, and no receipt), and when the header that covers the last state comes (the embedded engine seals
+it when idle and on closing; a member's comes with the others' votes, so after a restart it may be missing for a
+moment).
 """
 
 from collections.abc import Callable, Iterator
@@ -198,10 +203,13 @@ class Engine(Protocol):
         """Prove rows, or their absence, together at the present height. Raises `NotYet` as `prove` does."""
 
     def light_block(self, height: int) -> LightBlock:
-        """Header, commit and validators of a height."""
+        """Header, commit and validators of a height; waits a little where these come after the block."""
+
+    def validator_changes(self) -> list[int]:
+        """Heights whose header is the first to name a new validator set as next, ascending."""
 
     def transactions(self, height: int) -> list[bytes]:
-        """The raw transactions of a block, in order."""
+        """The raw transactions of a block, in order, with those that were turned away."""
 
     def results(self, height: int) -> BlockResults:
         """The results and events of a block."""
@@ -212,6 +220,9 @@ class Engine(Protocol):
         """Write a logical snapshot of the present state into a new directory; returns its height."""
 
     def backup(self, target: Path) -> int:
-        """Copy the whole ledger consistently into a new directory while it runs; returns its height."""
+        """Copy the whole ledger consistently into a new directory while it runs; returns its height.
+
+        Headers and commits that come after their blocks may be missing for the last ones; whoever goes on asks again.
+        """
 
     def close(self) -> None: ...

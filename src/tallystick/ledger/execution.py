@@ -7,7 +7,7 @@ committing it writes. Source: DESIGN sections 4 and 6; docs/spec/block.md.
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
@@ -17,12 +17,13 @@ from tallystick.kernel.chain_rows import Clock, Entropy
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.refusal import Fact, Refusal, refuse
 from tallystick.kernel.core.state import Overlay, State
-from tallystick.kernel.core.step import Block, Chain
+from tallystick.kernel.core.step import Block, Chain, Misbehaviour
 from tallystick.kernel.transaction import Transaction
 from tallystick.ledger.committed import BLIND_BYTES
 from tallystick.ledger.receipts import Receipt, receipt_key
 from tallystick.ledger.store import Batch, Family
 from tallystick.ledger.tree import Tree, TreeDelta
+from tallystick.ledger.validators import put_changed_validators
 from tallystick.proof.state_proof import app_hash, next_receipts_root
 from tallystick.wire.errors import InvariantViolation
 from tallystick.wire.instants import Instant
@@ -51,6 +52,23 @@ class Done(msgspec.Struct, frozen=True):
     events: bytes
 
 
+class TurnedAway(msgspec.Struct, frozen=True):
+    """A transaction of a decided block that was not let in: it has a place and a result there, and no receipt.
+
+    CometBFT's validators decide what stands in a block before it is executed, so unlike in the embedded engine what the
+    door refuses, what was ordered before and what can't even be read may stand there. Nothing is written for it.
+    """
+
+    status: Status
+    facts: dict[str, Fact]
+    data: bytes
+    events: bytes = b"[]"
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Self:
+        return cls(refusal.status, refusal.facts, turned_away_data(refusal))
+
+
 class Repeated(msgspec.Struct, frozen=True):
     """The same body was ordered before, at this receipt; nothing is done again."""
 
@@ -76,8 +94,9 @@ class ExecutedBlock:
     height: int
     time: Instant
     transactions: list[bytes]
-    done: list[Done]
+    outcomes: list[Done | TurnedAway]
     due_events: bytes
+    misbehaviours: bytes
     overlay: Overlay
     delta: TreeDelta
     roots: Roots
@@ -87,12 +106,12 @@ class ExecutedBlock:
     @property
     def results(self) -> list[tuple[int, bytes]]:
         """(code, data) of each transaction, as CometBFT hashes them."""
-        return [(done.status.number, done.data) for done in self.done]
+        return [(outcome.status.number, outcome.data) for outcome in self.outcomes]
 
     @property
     def is_empty(self) -> bool:
         """Whether it changed nothing: no transaction and no due work."""
-        return not self.done and not self.overlay.records
+        return not self.outcomes and not self.overlay.records
 
 
 class BlockExecution:
@@ -107,6 +126,7 @@ class BlockExecution:
         roots: Roots,
         height: int,
         header_time: Instant,
+        misbehaviours: tuple[Misbehaviour, ...] = (),
     ) -> None:
         self._receipts = receipts
         self._tree = tree
@@ -120,10 +140,10 @@ class BlockExecution:
             raise InvariantViolation("the chain has no entropy row")
         self._entropy = bytes.fromhex(entropy.value)
         self._header_time = header_time
-        self.block = Block(height, now, day_of(state, now), self._entropy)
+        self.block = Block(height, now, day_of(state, now), self._entropy, misbehaviours)
         self._transactions: list[bytes] = []
-        self._done: list[Done] = []
-        self._by_key: dict[bytes, Receipt] = {}
+        self._outcomes: list[Done | TurnedAway] = []
+        self._ordered: dict[bytes, Done] = {}  # by receipt key, in order
         events, self.faults = machine.due_work(self._overlay, chain, self.block)
         self._due_events = codec.encode(events)
 
@@ -131,7 +151,8 @@ class BlockExecution:
         """Order one transaction after those before it. A `Refusal` was refused at the door and is not ordered."""
         body = transaction.body
         key = receipt_key(body.actor, body.id)
-        earlier = self._by_key.get(key) or self._receipts.find_receipt(key)
+        before = self._ordered.get(key)
+        earlier = self._receipts.find_receipt(key) if before is None else before.receipt
         if earlier is not None:
             if earlier.body_hash == transaction.body_hash:
                 return Repeated(earlier)
@@ -141,7 +162,7 @@ class BlockExecution:
         refusal = machine.door(self._overlay, self._chain, self.block, transaction)
         if refusal is not None:
             return refusal
-        index = len(self._done)
+        index = len(self._outcomes)
         result = machine.execute(self._overlay, self._chain, self.block, index, transaction)
         if result.fault:
             self.faults.append(f"transaction {transaction.body_hash.hex()}: {result.fault}")
@@ -150,43 +171,57 @@ class BlockExecution:
         receipt = Receipt(transaction.body_hash, self.block.height, index, body.not_after)
         data = machine.result_data(result.status, result.facts, events_hash)
         done = Done(receipt, result.status, result.facts, data, events)
-        self._by_key[key] = receipt
+        self._ordered[key] = done
         self._transactions.append(transaction.raw)
-        self._done.append(done)
+        self._outcomes.append(done)
         return done
 
+    def include(self, raw: bytes, transaction: Transaction | Refusal) -> Done | TurnedAway:
+        """Give a transaction of a decided block its place, whether it is let in or not."""
+        outcome = transaction if isinstance(transaction, Refusal) else self.add(transaction)
+        if isinstance(outcome, Done):
+            return outcome
+        if isinstance(outcome, Repeated):
+            outcome = refuse(Status.ALREADY_ORDERED, height=outcome.receipt.height, index=outcome.receipt.index)
+        turned_away = TurnedAway.of(outcome)
+        self._transactions.append(raw)
+        self._outcomes.append(turned_away)
+        return turned_away
+
     def __len__(self) -> int:
-        return len(self._done)
+        return len(self._outcomes)
 
     @property
     def rows(self) -> int:
         """How many records it has written so far."""
         return len(self._overlay.records)
 
-    def done(self, index: int) -> Done:
+    def outcome(self, index: int) -> Done | TurnedAway:
         """The outcome of the transaction at `index` of this block."""
-        return self._done[index]
+        return self._outcomes[index]
 
     def finish(self) -> ExecutedBlock:
         """Compute what committing it writes: rows, tree, roots. May be called again; commits nothing."""
-        if self._done:
+        if self._ordered:
             digest = _sha256(self._entropy)
-            for done in self._done:
+            for done in self._ordered.values():
                 digest.update(done.receipt.body_hash)
             self._overlay.put(Entropy(id="chain", value=digest.hexdigest()))
         batch = Batch()
         changes = self._rows(batch)
         delta = self._tree.prepare(changes)
         put_buckets(batch, delta)
-        for key, done in zip(self._by_key, self._done, strict=True):
+        put_changed_validators(batch, self.block.height, self._overlay.records)
+        for key, done in self._ordered.items():
             batch.put(Family.RECEIPTS, key, done.receipt.to_bytes())
             batch.put(Family.HASHES, done.receipt.body_hash, done.receipt.place + done.data)
         return ExecutedBlock(
             self.block.height,
             self._header_time,
             self._transactions,
-            self._done,
+            self._outcomes,
             self._due_events,
+            codec.encode(self.block.misbehaviours),
             self._overlay,
             delta,
             Roots(delta.root, self._next_receipts_root()),
@@ -220,12 +255,18 @@ class BlockExecution:
 
     def _next_receipts_root(self) -> bytes:
         """One link a block, none for a block in which nothing happened: an idle chain's app hash stands still."""
-        if not self._done and self._due_events == b"[]":
+        if not self._ordered and self._due_events == b"[]":
             return self._roots.receipts
         digest = _sha256(RECEIPTS_DOMAIN + _sha256(self._due_events).digest())
-        for done in self._done:
+        for done in self._ordered.values():
             digest.update(_sha256(done.receipt.body_hash + done.data).digest())
         return next_receipts_root(self._roots.receipts, self.block.height, digest.digest())
+
+
+def turned_away_data(refusal: Refusal) -> bytes:
+    """The `data` of a result that no receipt goes with: as `machine.result_data`, and marked as the door's."""
+    facts = {"at_door": True, "events": NO_EVENTS_HASH, "facts": refusal.facts, "status": refusal.status.label}
+    return codec.encode(facts)
 
 
 def stored_row(seed: bytes, height: int, key: str, value: bytes) -> bytes:

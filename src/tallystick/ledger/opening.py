@@ -22,10 +22,10 @@ from tallystick.ledger.committed import CommittedState
 from tallystick.ledger.execution import ExecutedBlock, Roots, put_buckets, stored_row
 from tallystick.ledger.store import Batch, Family, Store
 from tallystick.ledger.tree import Tree
-from tallystick.proof.comet import BlockId, Commit, Header, Validator, ValidatorSet, results_hash
-from tallystick.proof.state_proof import NO_RECEIPTS, key_hash
+from tallystick.ledger.validators import IN_FORCE_AFTER, ValidatorHistory, changed_validators
+from tallystick.proof.comet import BlockId, Commit, Header, results_hash
+from tallystick.proof.state_proof import NO_RECEIPTS, app_hash, key_hash
 from tallystick.wire.errors import DecodeError, InvariantViolation
-from tallystick.wire.keys import KEY_BYTES, from_base64
 
 SEEN_WINDOW = 1_024
 GENESIS_KEY = b"genesis"
@@ -45,24 +45,35 @@ class Tip(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
     state_root: bytes
     receipts_root: bytes
-    header: Header | None = None
-    block_id: BlockId | None = None
-    commit_hash: bytes = b""
+    block_hash: bytes = b""
+    stated_app_hash: bytes = b""
     results_hash: bytes = b""
+    block_id: BlockId | None = None  # with the commit's hash, what the embedded engine builds the next header on
+    commit_hash: bytes = b""
 
     @classmethod
     def after(cls, executed: ExecutedBlock, header: Header, commit: Commit) -> Self:
         """The tip that a signed block brings about."""
+        decided = cls.decided(executed, header.time, header.hash(), header.app_hash)
+        return msgspec.structs.replace(decided, block_id=commit.block_id, commit_hash=commit.hash())
+
+    @classmethod
+    def decided(cls, executed: ExecutedBlock, time_ns: int, block_hash: bytes, stated_app_hash: bytes) -> Self:
+        """The tip that a decided block brings about, before anybody here has its commit; the same on every node."""
         return cls(
             executed.height,
-            header.time,
+            time_ns,
             executed.roots.state,
             executed.roots.receipts,
-            header,
-            commit.block_id,
-            commit.hash(),
+            block_hash,
+            stated_app_hash,
             results_hash(executed.results),
         )
+
+    @property
+    def is_attested(self) -> bool:
+        """Whether its own header states the present app hash: the block after the last change stands."""
+        return self.stated_app_hash == app_hash(self.state_root, self.receipts_root)
 
 
 _encode_tip = msgspec.msgpack.Encoder().encode
@@ -80,6 +91,7 @@ class Opened:
     tree: Tree
     archive: Archive
     hashes: dict[int, str]
+    validators: ValidatorHistory
     predecessors: tuple[str, ...] = ()
     """The chain ids that this ledger had before its present one, oldest first."""
     copied_at: int | None = None
@@ -93,9 +105,12 @@ class Opened:
         """Follow a block whose batch is on the disk."""
         self.tree.commit(executed.delta)
         self.state.take_over(executed.overlay)
+        changed = changed_validators(executed.overlay.records)
+        if changed is not None:
+            self.validators.add(executed.height + IN_FORCE_AFTER, changed)
         self.tip = tip
-        if tip.header is not None:
-            self.hashes[tip.height] = tip.header.hash().hex()
+        if tip.block_hash:
+            self.hashes[tip.height] = tip.block_hash.hex()
             self.hashes.pop(tip.height - SEEN_WINDOW, None)
 
 
@@ -118,16 +133,10 @@ class _NoState:
 def put_tip(batch: Batch, tip: Tip) -> None:
     """Let a block's batch move the tip, and with it the window of hashes that `seen` may name."""
     batch.put(Family.META, TIP_KEY, _encode_tip(tip))
-    if tip.header is not None:
-        batch.put(Family.META, HASH_PREFIX + height_key(tip.height), tip.header.hash())
+    if tip.block_hash:
+        batch.put(Family.META, HASH_PREFIX + height_key(tip.height), tip.block_hash)
         if tip.height > SEEN_WINDOW:
             batch.delete(Family.META, HASH_PREFIX + height_key(tip.height - SEEN_WINDOW))
-
-
-def genesis_validators(genesis: Genesis) -> ValidatorSet:
-    """The validators that a genesis names, of equal power."""
-    keys = (from_base64(one.key, KEY_BYTES, "genesis: validators") for one in genesis.validators)
-    return ValidatorSet.of(Validator(key, 1) for key in keys)
 
 
 def genesis_batch(genesis: Genesis) -> Batch:
@@ -182,7 +191,7 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
             "the state tree does not have the root that the last block states; the store is damaged", store.where
         )
     hashes = read_hashes(store)
-    if tip.header is not None and hashes.get(tip.height) != tip.header.hash().hex():
+    if tip.block_hash and hashes.get(tip.height) != tip.block_hash.hex():
         raise DecodeError("the last block's hash is not the one that was kept; the store is damaged", store.where)
     copied = store.get(Family.META, COPY_KEY)
     return Opened(
@@ -193,6 +202,7 @@ def open_ledger(store: Store, genesis: Genesis | None) -> Opened:
         tree,
         Archive(store),
         hashes,
+        ValidatorHistory.load(store, stored_genesis),
         tuple(revision.predecessor for revision in revisions),
         None if copied is None else int.from_bytes(copied, "big"),
     )

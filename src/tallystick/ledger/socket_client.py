@@ -132,6 +132,10 @@ class EngineClient:
         raws: list[bytes] = self._ask(frames.Transactions(height))
         return raws
 
+    def validator_changes(self) -> list[int]:
+        heights: list[int] = self._ask(frames.ValidatorChanges())
+        return heights
+
     def results(self, height: int) -> BlockResults:
         results: BlockResults = self._ask(frames.Results(height))
         return results

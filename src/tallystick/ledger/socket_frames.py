@@ -30,6 +30,7 @@ from tallystick.ledger.engine import (
 )
 from tallystick.ledger.store import StoreFailure
 from tallystick.proof.comet import LightBlock
+from tallystick.proof.comet_json import light_block_from_json
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import BY_NUMBER
@@ -95,6 +96,10 @@ class Transactions(_Request, frozen=True):
     height: int
 
 
+class ValidatorChanges(_Request, frozen=True):
+    pass
+
+
 class Results(_Request, frozen=True):
     height: int
 
@@ -124,6 +129,7 @@ Request: TypeAlias = (
     | LightBlockAt
     | Transactions
     | Results
+    | ValidatorChanges
     | AskHealth
     | Snapshot
     | Backup
@@ -209,6 +215,11 @@ def decoder(kind: Any) -> "msgspec.msgpack.Decoder[Any]":
     return msgspec.msgpack.Decoder(kind, dec_hook=_dec_hook, strict=True)
 
 
+def _read_light_block(content: bytes) -> LightBlock:
+    """CometBFT's own JSON form: the time of an absent validator, year 1, is no 64-bit count of nanoseconds."""
+    return light_block_from_json(msgspec.msgpack.decode(content), "light block")
+
+
 read_call = decoder(Call).decode
 read_reply = decoder(Reply).decode
 READERS: dict[type, Any] = {
@@ -221,9 +232,10 @@ READERS: dict[type, Any] = {
     Events: decoder(EventsForm).decode,
     Prove: decoder(StateProof).decode,
     ProveMany: decoder(ManyProven).decode,
-    LightBlockAt: decoder(LightBlock).decode,
+    LightBlockAt: _read_light_block,
     Transactions: decoder(list[bytes]).decode,
     Results: decoder(BlockResults).decode,
+    ValidatorChanges: decoder(list[int]).decode,
     AskHealth: decoder(Health).decode,
     Snapshot: decoder(int).decode,
     Backup: decoder(int).decode,

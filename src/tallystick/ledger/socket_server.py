@@ -18,6 +18,7 @@ import msgspec
 from tallystick.kernel.core import codec
 from tallystick.ledger import socket_frames as frames
 from tallystick.ledger.engine import Cursor, Engine, HeightUnavailable, NotYet, Outcome, Pruned
+from tallystick.proof.comet_json import light_block_to_json
 from tallystick.wire.errors import DecodeError, InvariantViolation
 
 _log = logging.getLogger(__name__)
@@ -129,13 +130,15 @@ class EngineServer:
             case frames.Prove(key):
                 return engine.prove(key)
             case frames.LightBlockAt(height):
-                return engine.light_block(height)
+                return light_block_to_json(engine.light_block(height))
             case frames.Transactions(height):
                 return engine.transactions(height)
             case frames.ProveMany(keys):
                 return engine.prove_many(keys)
             case frames.Results(height):
                 return engine.results(height)
+            case frames.ValidatorChanges():
+                return engine.validator_changes()
             case frames.AskHealth():
                 return engine.health()
             case frames.Snapshot(target):

@@ -32,7 +32,8 @@ class Family(Enum):
     STATE = "state"  # record key -> blind (32 bytes) and canonical value
     INDEX = "index"  # index row -> nothing
     TREE = "tree"  # bucket index -> listing
-    BLOCKS = "blocks"  # height -> archived block
+    BLOCKS = "blocks"  # height -> what was decided, and what the kernel made of it
+    LIGHTS = "lights"  # height -> header and commit
     RECEIPTS = "receipts"  # actor, NUL, transaction id -> receipt
     HASHES = "hashes"  # body hash -> height, index and the result's data
     META = "meta"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from tallystick.kernel.core import codec
 from tallystick.kernel.core.record import TABLES, Record
-from tallystick.kernel.transaction import read_checked
+from tallystick.kernel.core.refusal import Refusal
+from tallystick.kernel.transaction import read_decided
 from tallystick.ledger.archive import NS_PER_MS
 from tallystick.ledger.engine import Engine, HeightUnavailable
 from tallystick.node.lineage import PAGE
@@ -29,7 +30,7 @@ class Brought:
     actor: str
     transaction_id: str
     operations: tuple[str, ...]
-    status: Status | None
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,21 @@ def trace(session: Session, hashes: tuple[str, ...], advance: Callable[[int], No
             first = height + 1
             raws = []
         for index, raw in enumerate(raws):
-            brought.extend(_brought(engine, raw, height, index, one) for mark, one in wanted.items() if mark in raw)
+            for one in (one for mark, one in wanted.items() if mark in raw):
+                brought.extend(_brought(engine, raw, height, index, one))
         advance(1)
     standing = tuple(_standing(engine, wanted)) if wanted else ()
     return Trace(tuple(brought), standing, first)
 
 
-def _brought(engine: Engine, raw: bytes, height: int, index: int, hash: str) -> Brought:
-    transaction = read_checked(raw)
+def _brought(engine: Engine, raw: bytes, height: int, index: int, hash: str) -> Iterator[Brought]:
+    """The transaction at a place, if it was ordered there; blocks of a consortium also hold what was turned away."""
+    transaction = read_decided(raw)
+    receipt = None if isinstance(transaction, Refusal) else engine.result(transaction.body_hash)
+    if isinstance(transaction, Refusal) or receipt is None or (receipt.height, receipt.index) != (height, index):
+        return
     mark = hash.encode()
-    receipt = engine.result(transaction.body_hash)
-    return Brought(
+    yield Brought(
         hash=hash,
         height=height,
         index=index,
@@ -81,7 +86,7 @@ def _brought(engine: Engine, raw: bytes, height: int, index: int, hash: str) -> 
         actor=transaction.body.actor,
         transaction_id=transaction.body.id,
         operations=tuple(one.name for one in transaction.operations if mark in codec.encode(one)),
-        status=None if receipt is None else receipt.status,
+        status=receipt.status,
     )
 
 

@@ -108,7 +108,7 @@ class EmbeddedEngine(StoreReading):
         self._key = key
         self._clock = clock
         own = comet.ValidatorSet.of((comet.Validator(bytes(key.verify_key), 1),))
-        if self._validators.hash() != own.hash():
+        if self._opened.validators.at(self._tip.height + 1).hash() != own.hash():
             raise DecodeError("the node key is not the validator that the genesis names")
         self._guard = guard
         if guard is not None and not self._held:
@@ -268,7 +268,7 @@ class EmbeddedEngine(StoreReading):
     def _repeated(self, execution: BlockExecution, repeated: Repeated) -> Committed:
         receipt = repeated.receipt
         if receipt.height == execution.block.height:
-            first = execution.done(receipt.index)
+            first = execution.outcome(receipt.index)
             return Committed(receipt.height, receipt.index, first.status, first.facts)
         result = self._archive.result(receipt.body_hash)
         if result is None:
@@ -280,7 +280,7 @@ class EmbeddedEngine(StoreReading):
         executed = building.execution.finish()
         self._faults.extend(executed.faults)
         if not executed.is_empty or self._needs_proof_block():
-            tip = seal(self._opened, executed, self._validators, self._key)
+            tip = seal(self._opened, executed, self._key)
             with self._reading:
                 self._store.write(executed.batch)
                 self._opened.advance(executed, tip)
@@ -304,8 +304,7 @@ class EmbeddedEngine(StoreReading):
 
     def _needs_proof_block(self) -> bool:
         """Whether the present app hash stands in no header yet."""
-        header = self._tip.header
-        return header is None or header.app_hash != self._opened.roots.app_hash
+        return not self._tip.is_attested
 
     def _tend(self) -> None:
         """Nothing was handed in: do due work, or seal the block that proves the last one."""

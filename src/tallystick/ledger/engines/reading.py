@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tallystick.kernel.core.record import Record, decode_record
 from tallystick.kernel.genesis import Genesis
-from tallystick.ledger.archive import NS_PER_MS, ArchivedBlock
+from tallystick.ledger.archive import NS_PER_MS, BlockBody
 from tallystick.ledger.engine import (
     BlockResults,
     Committed,
@@ -28,7 +28,7 @@ from tallystick.ledger.engine import (
     Unknown,
 )
 from tallystick.ledger.execution import Roots, blinded
-from tallystick.ledger.opening import Opened, genesis_validators, open_ledger
+from tallystick.ledger.opening import Opened, open_ledger
 from tallystick.ledger.restoring import back_up
 from tallystick.ledger.snapshots import take_snapshot
 from tallystick.ledger.store import Family, Store
@@ -50,7 +50,6 @@ class StoreReading:
         self._archive = self._opened.archive
         self.chain_id = self._opened.chain.chain_id
         self.genesis = self._opened.genesis
-        self._validators = genesis_validators(self.genesis)
         self._held = _copy_held(self._opened.copied_at)
         self._problem = self._held
         self._committed = threading.Condition()
@@ -128,31 +127,35 @@ class StoreReading:
 
     def _attested_roots(self) -> Roots:
         """The present roots, which the last header must state. Raises `NotYet`."""
-        header, roots = self._tip.header, self._opened.roots
-        if header is None or header.app_hash != roots.app_hash:
+        if not self._tip.is_attested:
             raise NotYet("the block that proves the last one is not sealed yet; a running node does so at once")
-        return roots
+        return self._opened.roots
 
     def _row(self, key: str) -> ProvenRow:
         stored = self._store.get(Family.STATE, key.encode())
         return ProvenRow(key, b"", None) if stored is None else ProvenRow(key, *blinded(stored))
 
     def light_block(self, height: int) -> comet.LightBlock:
-        block = self._block(height)
-        return comet.LightBlock(block.header, block.commit, self._validators)
+        light = self._archive.light(height)
+        if light is None:
+            raise HeightUnavailable(self._tip.height)
+        return comet.LightBlock(light.header, light.commit, self._opened.validators.at(height))
+
+    def validator_changes(self) -> list[int]:
+        return self._opened.validators.naming_heights
 
     def transactions(self, height: int) -> list[bytes]:
-        return self._block(height).transactions
+        return self._body(height).transactions
 
     def results(self, height: int) -> BlockResults:
-        block = self._block(height)
-        return BlockResults(tuple(block.codes), tuple(block.data), tuple(block.events), block.due_events, *block.roots)
+        body = self._body(height)
+        return BlockResults(tuple(body.codes), tuple(body.data), tuple(body.events), body.due_events, *body.roots)
 
-    def _block(self, height: int) -> ArchivedBlock:
-        block = self._archive.block(height)
-        if block is None:
+    def _body(self, height: int) -> BlockBody:
+        body = self._archive.body(height)
+        if body is None:
             raise HeightUnavailable(self._tip.height)
-        return block
+        return body
 
     def _state_of_health(self, faults: tuple[str, ...], waiting: int) -> Health:
         time = Instant(self._tip.time_ns // NS_PER_MS)
