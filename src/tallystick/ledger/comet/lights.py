@@ -1,0 +1,67 @@
+"""Headers and commits, fetched from the CometBFT beside this node and archived, so that evidence outlives its pruning.
+
+Nothing is believed: a header must be that of the block decided here, its validators be those of the ledger, and
+signatures that libsodium holds for valid carry over two thirds of their power. Others are left out of the archived
+commit, for CometBFT's own check is more lenient than every verifier's (DESIGN section 7).
+"""
+
+from dataclasses import replace
+
+from tallystick.ledger.archive import BlockBody, Light
+from tallystick.ledger.comet.rpc import CometRpc, SignedHeader
+from tallystick.proof import light_client
+from tallystick.proof.comet import ABSENT, BlockIdFlag, Commit, CommitSig, LightBlock, ValidatorSet, data_hash
+from tallystick.wire.errors import DecodeError
+from tallystick.wire.keys import verifies
+
+
+def fetch_light(rpc: CometRpc, body: BlockBody, block_hash: str | None, validators: ValidatorSet) -> Light | None:
+    """The light of a block that was executed here; None while CometBFT has none.
+
+    `block_hash` is the hash that was decided, as far back as it is kept. Raises `DecodeError` where what CometBFT has
+    is not of this ledger, `RpcUnreachable`.
+    """
+    found = rpc.signed_header(body.height)
+    if found is None:
+        return None
+    where = f"the commit of block {body.height}"
+    header = found.header
+    stated = (header.height, header.time, header.data_hash)
+    is_known = block_hash is None or header.hash().hex() == block_hash
+    if not is_known or stated != (body.height, body.time, data_hash(body.transactions)):
+        raise DecodeError("it is of another block than the one that was decided here", where)
+    return _attested(found, header.chain_id, validators, where)
+
+
+def fetch_other_light(rpc: CometRpc, height: int, chain_id: str, validators: ValidatorSet) -> Light | None:
+    """The light of a block from before this node joined, from a member that still has it; its validators vouch for it.
+
+    None where that member has it no more. Raises `DecodeError`, `RpcUnreachable`.
+    """
+    found = rpc.signed_header(height)
+    where = f"the commit of block {height} at {rpc.address}"
+    if found is not None and found.header.height != height:
+        raise DecodeError("it is of another height", where)
+    return None if found is None else _attested(found, chain_id, validators, where)
+
+
+def _attested(found: SignedHeader, chain_id: str, validators: ValidatorSet, where: str) -> Light:
+    commit = sound(found.commit, chain_id, validators)
+    judged = light_client.judge_alone(LightBlock(found.header, commit, validators), chain_id, validators)
+    if not judged.is_trusted:
+        raise DecodeError(judged.why, where)
+    return Light(found.header, commit)
+
+
+def sound(commit: Commit, chain_id: str, validators: ValidatorSet) -> Commit:
+    """`commit` without the votes that do not verify."""
+    votes = []
+    for index, (validator, vote) in enumerate(zip(validators.validators, commit.signatures, strict=False)):
+        votes.append(vote if _holds(commit, chain_id, index, validator.public_key, vote) else ABSENT)
+    return replace(commit, signatures=tuple(votes))
+
+
+def _holds(commit: Commit, chain_id: str, index: int, public_key: bytes, vote: CommitSig) -> bool:
+    if vote.flag is BlockIdFlag.ABSENT:
+        return True
+    return verifies(public_key, commit.vote_sign_bytes(chain_id, index), vote.signature)

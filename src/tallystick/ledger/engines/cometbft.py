@@ -1,0 +1,408 @@
+"""The engine contract on CometBFT: transactions go to the CometBFT beside this node, outcomes come with its blocks.
+
+Entry into the mempool is no acknowledgement. An outcome is known once the block that holds the transaction is on this
+node's disk; what the mempool's door refuses is told at once. Who hears `Unknown` submits the same bytes again, and is
+answered from the ledger where they were ordered meanwhile (DESIGN section 6).
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tallystick.kernel.core.refusal import Fact, Refusal
+from tallystick.kernel.genesis import Genesis
+from tallystick.kernel.transaction import body_hash_of, wake_bytes
+from tallystick.ledger.archive import Archive, Light
+from tallystick.ledger.comet.decided import DecidedLedger, Executed, outcomes_of, wall_clock_ms
+from tallystick.ledger.comet.lights import fetch_light, fetch_other_light
+from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
+from tallystick.ledger.engine import Committed, Health, HeightUnavailable, Outcome, RefusedAtDoor, Unknown
+from tallystick.ledger.execution import Done
+from tallystick.ledger.store import Batch, Store
+from tallystick.proof.comet import LightBlock
+from tallystick.wire.errors import DecodeError
+from tallystick.wire.status import Status
+
+IDLE_SECONDS = 1.0
+LIGHT_SECONDS = 5.0  # how long a reader waits for the header and commit of a block that is committed
+WAKE_SECONDS = 1.0
+BEGINNING_SECONDS = 30.0  # between two looks for headers that this node misses from before it joined
+RETRY_SECONDS = 0.25
+WAITING_SECONDS = 600.0  # so long a transaction is passed on again while CometBFT takes none
+MAX_WAITING = 200_000  # no more than CometBFT's mempool takes
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One transaction and those who wait for it, each with the same bytes."""
+
+    raw: bytes
+    body_hash: bytes
+    until: float
+    done: list[Callable[[Outcome], None]] = field(default_factory=list)
+
+
+class CometEngine(DecidedLedger):
+    """One member's engine. `rpc` reaches its own CometBFT, whose blocks arrive through `LedgerApplication`.
+
+    `others` reach members who may have what came before this node joined.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        genesis: Genesis,
+        rpc: CometRpc,
+        clock: Callable[[], int] = wall_clock_ms,
+        others: tuple[CometRpc, ...] = (),
+    ) -> None:
+        super().__init__(store, genesis, clock)
+        self._rpc = rpc
+        self._others = others
+        self._waiting: dict[bytes, _Waiting] = {}
+        self._outgoing: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._fault = ""
+        self._unreachable = ""
+        self._work_waits = False
+        self._due_since: float | None = None
+        self._sender = self._thread("tallystick-sender", self._send)
+        self._archivist = self._thread("tallystick-archivist", self._gather_lights)
+        self._next_light = self._first_missing_light()
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """A thread whose failure stops the node: without either of the two it would only seem to be well."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # allow(broad-except): whatever it was, the operator must know
+                _log.exception("%s failed", name)
+                self.broke(error)
+
+        return threading.Thread(target=run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to pass transactions on and to gather headers; CometBFT may come later."""
+        self._sender.start()
+        self._archivist.start()
+
+    def reopen(self) -> None:
+        super().reopen()
+        self._next_light = self._first_missing_light()
+
+    # Handing in
+
+    def submit(self, raw: bytes, timeout_seconds: float = 60.0) -> Outcome:
+        return self.submit_many([raw], timeout_seconds)[0]
+
+    def submit_many(self, raws: list[bytes], timeout_seconds: float = 600.0) -> list[Outcome]:
+        outcomes: list[Outcome | None] = [None] * len(raws)
+        left = threading.Semaphore(0)
+
+        def taker(position: int) -> Callable[[Outcome], None]:
+            def take(outcome: Outcome) -> None:
+                outcomes[position] = outcome
+                left.release()
+
+            return take
+
+        takers = [taker(position) for position in range(len(raws))]
+        for raw, take in zip(raws, takers, strict=True):
+            self.submit_later(raw, take)
+        until = time.monotonic() + timeout_seconds
+        for _ in raws:
+            if not left.acquire(timeout=max(0.0, until - time.monotonic())):
+                break
+        self._forget(raws, takers)
+        return [outcome or Unknown("no block of this node holds it yet") for outcome in outcomes]
+
+    def submit_later(self, raw: bytes, done: Callable[[Outcome], None]) -> None:
+        body_hash = body_hash_of(raw)
+        if isinstance(body_hash, Refusal):
+            done(RefusedAtDoor(body_hash.status, body_hash.facts))
+            return
+        with self._changed:
+            answer = self._at_once(body_hash)
+            if answer is None:
+                waiting = self._waiting.get(raw)
+                if waiting is None:
+                    waiting = self._waiting[raw] = _Waiting(raw, body_hash, time.monotonic() + WAITING_SECONDS)
+                waiting.done.append(done)
+                self._outgoing.append(waiting)
+                self._changed.notify()
+                return
+        done(answer)
+
+    def _at_once(self, body_hash: bytes) -> Outcome | None:
+        """The answer that needs no block."""
+        if self._stopping:
+            return Unknown("the engine is closing")
+        known = self._archive.result(body_hash)
+        if known is not None:
+            return known
+        if self._fault:
+            return Unknown(self._fault)
+        if len(self._waiting) >= MAX_WAITING:
+            return RefusedAtDoor(Status.BLOCK_FULL, {"waiting": len(self._waiting), "limit": MAX_WAITING})
+        return None
+
+    def _forget(self, raws: list[bytes], takers: list[Callable[[Outcome], None]]) -> None:
+        """Whoever gave up waiting is told nothing any more."""
+        with self._changed:
+            for raw, take in zip(raws, takers, strict=True):
+                waiting = self._waiting.get(raw)
+                if waiting is None:
+                    continue
+                waiting.done = [done for done in waiting.done if done is not take]
+                if not waiting.done:
+                    del self._waiting[raw]
+
+    def _settle(self, raw: bytes, outcome: Outcome) -> None:
+        with self._changed:
+            waiting = self._waiting.pop(raw, None)
+        for done in waiting.done if waiting is not None else ():
+            done(outcome)
+
+    # What the application tells
+
+    def refused(self, raw: bytes, refusal: Refusal) -> None:
+        """The mempool's door refused a transaction that may be waited for here."""
+        if raw in self._waiting:
+            self._settle(raw, self._outcome_of(raw, refusal.status, refusal.facts))
+
+    def committed(self, executed: Executed) -> None:
+        """Let out the outcomes of a block that is on the disk."""
+        if self._waiting:
+            for raw, outcome in outcomes_of(executed):
+                if raw not in self._waiting:
+                    continue
+                if isinstance(outcome, Done):
+                    place = outcome.receipt
+                    self._settle(raw, Committed(place.height, place.index, outcome.status, outcome.facts))
+                else:
+                    self._settle(raw, self._outcome_of(raw, outcome.status, outcome.facts))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _outcome_of(self, raw: bytes, status: Status, facts: dict[str, Fact]) -> Outcome:
+        waiting = self._waiting.get(raw)
+        known = self._archive.result(waiting.body_hash) if waiting is not None else None
+        return known or RefusedAtDoor(status, facts)
+
+    def broke(self, error: Exception) -> None:
+        """The application failed: nothing is ordered here any more."""
+        self._stop_answering(f"stopped: {type(error).__name__}: {error}")
+
+    def _stop_answering(self, reason: str) -> None:
+        with self._changed:
+            self._fault = self._fault or reason
+            left, self._waiting = list(self._waiting.values()), {}
+            self._outgoing.clear()
+            self._changed.notify_all()
+        for waiting in left:
+            for done in waiting.done:
+                done(Unknown(reason))
+
+    # Passing on
+
+    def _send(self) -> None:
+        while True:
+            with self._changed:
+                if not self._outgoing and not self._stopping:
+                    self._changed.wait(IDLE_SECONDS)
+                if self._stopping:
+                    return
+                batch = [self._outgoing.popleft() for _ in range(min(BATCH_TRANSACTIONS, len(self._outgoing)))]
+            wanted = [waiting for waiting in batch if waiting.raw in self._waiting]
+            if wanted:
+                self._pass_on(wanted)
+            elif not batch:
+                self._wake()
+
+    def _pass_on(self, batch: list[_Waiting]) -> None:
+        raws = [waiting.raw for waiting in batch]
+        try:
+            answers = self._rpc.broadcast(raws, is_checked=False)
+            self._unreachable = ""
+        except (RpcUnreachable, RpcRefused, DecodeError) as error:
+            self._again(batch, str(error))
+            return
+        behind = []
+        for waiting, answer in zip(batch, answers, strict=True):
+            outcome = self._entered(waiting, answer)
+            if outcome is not None:
+                self._settle(waiting.raw, outcome)
+            elif answer.entry is Entry.CATCHING_UP:
+                behind.append(waiting)
+        if behind:
+            self._again(behind, "the CometBFT of this node is behind the others and catches up")
+
+    def _again(self, batch: list[_Waiting], reason: str) -> None:
+        """Pass these on once more in a while, as long as somebody may wait for them."""
+        self._unreachable = reason
+        now = time.monotonic()
+        for waiting in batch:
+            if waiting.until < now:
+                self._settle(waiting.raw, Unknown(reason))
+        with self._changed:
+            self._outgoing.extendleft(reversed([waiting for waiting in batch if waiting.until >= now]))
+            if not self._stopping:
+                self._changed.wait(RETRY_SECONDS)
+
+    def _entered(self, waiting: _Waiting, answer: Broadcast) -> Outcome | None:
+        """What is known of a transaction by its entry into the mempool, if anything."""
+        match answer.entry:
+            case Entry.FULL:
+                return RefusedAtDoor(Status.BLOCK_FULL, {"limit": MAX_WAITING})
+            case Entry.TOO_LARGE:
+                return RefusedAtDoor(Status.TOO_LARGE, {"size": len(waiting.raw)})
+            case Entry.FAILED:
+                return Unknown(answer.log)
+            case _:
+                return self._archive.result(waiting.body_hash)  # it may have been ordered meanwhile
+
+    def _wake(self) -> None:
+        """Ask for a block where work has been due for a moment and none comes."""
+        if self._unreachable and self._rpc.health():
+            self._unreachable = ""
+        if not self._work_waits:
+            self._due_since = None
+            return
+        now = time.monotonic()
+        self._due_since = self._due_since or now
+        if now - self._due_since < WAKE_SECONDS:
+            return
+        self._due_since = None
+        try:
+            self._rpc.broadcast([wake_bytes(self._tip.height + 1)], is_checked=False)
+        except (RpcUnreachable, RpcRefused, DecodeError) as error:
+            self._unreachable = str(error)
+
+    def look(self) -> None:
+        """Notice whether work is due; for the thread that executes blocks, which alone may list the queues."""
+        self._work_waits = self._tip.is_attested and self.is_due()
+
+    # Headers and commits
+
+    def light_block(self, height: int) -> LightBlock:
+        if self._next_light <= height <= self._tip.height:
+            self._wait_until(lambda: self._archive.light(height) is not None or self._closed, LIGHT_SECONDS)
+        return super().light_block(height)
+
+    @property
+    def archived_until(self) -> int:
+        """The height up to which headers and commits are archived without a gap."""
+        return self._next_light - 1
+
+    def _first_missing_light(self) -> int:
+        height = self._tip.height
+        while height >= self.initial_height and self._archive.light(height) is None:
+            height -= 1
+        return max(height + 1, self.initial_height)
+
+    def _gather_lights(self) -> None:
+        looked_at = -BEGINNING_SECONDS
+        while not self._stopping:
+            if self._others and time.monotonic() - looked_at > BEGINNING_SECONDS:
+                looked_at = time.monotonic()
+                self._gather_beginnings()
+            if self._next_light > self._tip.height:
+                with self._committed:
+                    self._committed.wait(IDLE_SECONDS)
+                continue
+            try:
+                if not self._gather(self._next_light):
+                    time.sleep(0.05)
+                self._problem = self._unreachable = ""
+            except (RpcUnreachable, RpcRefused) as error:
+                self._unreachable = str(error)
+                time.sleep(0.5)
+            except (DecodeError, HeightUnavailable) as error:
+                _log.error("archive: %s", error)
+                self._problem = str(error)
+                time.sleep(IDLE_SECONDS)
+
+    def _gather_beginnings(self) -> None:
+        """Fetch, from members who have them, the headers before this node's snapshot that every bundle needs.
+
+        They are the chain's first, and those that name a new validator set. Without them evidence from this node holds
+        against a trusted header only.
+        """
+        if self.height == 0:
+            return
+        needed = {self.initial_height, *self.validator_changes()}
+        missing = sorted(height for height in needed if height < self._next_light and not self._has_light(height))
+        for height in missing:
+            for rpc in self._others:
+                try:
+                    light = fetch_other_light(rpc, height, self.chain_id, self.validators_at(height))
+                except (RpcUnreachable, RpcRefused, DecodeError) as error:
+                    _log.warning("archive: %s", error)
+                    continue
+                if light is not None:
+                    self._keep_light(light)
+                    break
+
+    def _has_light(self, height: int) -> bool:
+        return height < self.initial_height or self._archive.light(height) is not None
+
+    def _gather(self, height: int) -> bool:
+        """Archive the light of one height; False while CometBFT has none yet."""
+        body = self._archive.body(height)
+        if body is None:
+            self._next_light = height + 1  # a block from before this node's snapshot
+            return True
+        light = fetch_light(self._rpc, body, self._opened.hashes.get(height), self.validators_at(height))
+        if light is None:
+            return False
+        self._keep_light(light)
+        self._next_light = height + 1
+        with self._committed:
+            self._committed.notify_all()
+        return True
+
+    def _keep_light(self, light: Light) -> None:
+        batch = Batch()
+        Archive.add_light(batch, light)
+        with self._reading:
+            if not self._closed:
+                self._store.write(batch)
+
+    # Being
+
+    def health(self) -> Health:
+        size = len(self.validators_at(self._tip.height + 1).validators)
+        problem = self._fault or self._problem or self._unreachable
+        told = self._state_of_health(tuple(self.faults), len(self._waiting))
+        return Health(
+            told.height,
+            told.time,
+            told.app_hash,
+            problem,
+            told.faults,
+            told.waiting,
+            f"{size} validators, over two thirds",
+        )
+
+    def close(self) -> None:
+        """Let go of the store; what was handed in and not seen in a block is Unknown. Safe to call twice."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._stop_answering("the engine is closing")
+        with self._committed:
+            self._committed.notify_all()
+        for thread in (self._sender, self._archivist):
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(timeout=10)
+        with self._reading:
+            if not self._closed:
+                self._closed = True
+                self._rpc.close()
+                self._store.close()
