@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
+from tallystick.kernel.chain_rows import Predecessor
 from tallystick.ledger.engine import BlockResults, Engine
 from tallystick.proof import comet, merkle
 from tallystick.proof.evidence import bundle
@@ -19,6 +20,7 @@ Place = tuple[int, int]
 """Height, and the transaction's index in its block; -1 for the work that the block did at its start."""
 
 BLOCK_START = -1
+PREDECESSOR = "predecessor/chain"
 
 
 def collect(
@@ -28,11 +30,15 @@ def collect(
     keys: Iterable[str],
     places: Iterable[Place],
     documents: tuple[bundle.Document, ...] = (),
+    first_roots: Roots | None = None,
 ) -> Bundle:
     """The bundle about `about` with the records under `keys` and the steps at `places`.
 
-    `genesis` is SHA-256 of the genesis file. Raises `NotYet` while the present state is not attested.
+    `genesis` is SHA-256 of the genesis file; `first_roots` are those of the chain's first state, where its genesis says
+    them. Raises `NotYet` while the present state is not attested.
     """
+    before = engine.query(PREDECESSOR).record
+    last = before.height if isinstance(before, Predecessor) else 0
     proven = engine.prove_many(sorted(set(keys)))
     records = tuple(
         ProvenRecord(row.key) if row.value is None else ProvenRecord(row.key, row.blind, json.loads(row.value))
@@ -45,12 +51,16 @@ def collect(
     for height, index in wanted:
         if index == BLOCK_START:
             if results[height].due_events != b"[]":
-                due_work.append(_due_work(engine, height, results[height]))
+                roots = first_roots if height == last + 1 else _roots_after(engine, height - 1)
+                due_work.append(_due_work(engine, height, roots, results[height]))
         else:
             transactions.append(_transaction(engine, height, index, results[height]))
     heights = {height for one in transactions for height in (one.height, one.height + 1)}
     heights |= {height for work in due_work for height in (work.height, work.height + 1)}
-    heights |= {proven.height + 1, *_countersigned(transactions), *_beginning(engine)}
+    heights |= {proven.height + 1, *_kept(engine, _countersigned(transactions))}
+    heights |= _kept(engine, {1, last, last + 1} if min(heights) <= last else {last + 1})
+    span = range(min(heights), max(heights))  # every change of the validators between is proven
+    heights |= {height for height in engine.validator_changes() if height in span}
     blocks, sets = _blocks(engine, sorted(heights))
     return Bundle(
         about=about,
@@ -64,16 +74,19 @@ def collect(
         roots=Roots(proven.state_root, proven.receipts_root),
         proof=MultiProof.from_bytes(proven.proof),
         documents=tuple(sorted(documents, key=lambda one: one.hash)),
-    )
+    ).listed()
 
 
-def _beginning(engine: Engine) -> set[int]:
-    """The first block, whose header states what the genesis makes; none where the archive begins later."""
-    try:
-        engine.light_block(1)
-    except LookupError:
-        return set()
-    return {1}
+def _kept(engine: Engine, heights: set[int]) -> set[int]:
+    """Those heights whose headers are kept; an archive may begin later than its chain."""
+    found = set()
+    for height in sorted(heights):
+        try:
+            engine.light_block(height)
+        except LookupError:
+            continue
+        found.add(height)
+    return found
 
 
 def _countersigned(transactions: list[Transaction]) -> set[int]:
@@ -104,24 +117,23 @@ def _transaction(engine: Engine, height: int, index: int, results: BlockResults)
     )
 
 
-def _due_work(engine: Engine, height: int, after: BlockResults) -> DueWork:
-    before = _roots_before(engine, height)
-    bodies = (envelope.parse(raw).body_hash for raw in engine.transactions(height))
+def _due_work(engine: Engine, height: int, before: Roots | None, after: BlockResults) -> DueWork:
+    if before is None:
+        raise LookupError("the work of the first block can't be shown: no block states the roots before it")
+    placed = zip(engine.transactions(height), after.data, strict=True)
+    ordered = ((raw, data) for raw, data in placed if "at_door" not in json.loads(data))  # ADR 0010
     return DueWork(
         height=height,
         events=json.loads(after.due_events),
         before=before,
         after=Roots(after.state_root, after.receipts_root),
-        digests=tuple(sha256(body + data).digest() for body, data in zip(bodies, after.data, strict=True)),
+        digests=tuple(sha256(envelope.parse(raw).body_hash + data).digest() for raw, data in ordered),
     )
 
 
-def _roots_before(engine: Engine, height: int) -> Roots:
-    """The roots after the block before; those of the genesis have no block to be read from."""
-    if height == 1:
-        raise LookupError("the work of the first block can't be shown: no block states the roots before it")
-    before = engine.results(height - 1)
-    return Roots(before.state_root, before.receipts_root)
+def _roots_after(engine: Engine, height: int) -> Roots:
+    after = engine.results(height)
+    return Roots(after.state_root, after.receipts_root)
 
 
 def _blocks(engine: Engine, heights: list[int]) -> tuple[tuple[bundle.Block, ...], tuple[comet.ValidatorSet, ...]]:

@@ -2,8 +2,8 @@
 
 An event belongs to it that names one of its records; the records that such an event names belong to it as well, as far
 as their kind is part of the thing's own story (`STORIES`): a receivable's transfers, but not the other receivables of
-its holder. To a member belongs what tells of its membership, keys and rules, not all that it took part in. Every step
-is then shown whole, with the organisations and keys that signed it.
+its holder. To a member belongs what tells of its membership, keys and rules, and of whose place it took, not all that
+it took part in. Every step is then shown whole, with the organisations and keys that signed it.
 """
 
 import hashlib
@@ -22,13 +22,15 @@ from tallystick.kernel.products.records import Product
 from tallystick.kernel.recourse.records import Recourse
 from tallystick.kernel.transfers.records import Transfer
 from tallystick.kernel.wages.records import WageSheet, chunk_id
-from tallystick.ledger.engine import Cursor, Engine
+from tallystick.ledger.engine import Engine
 from tallystick.ledger.evidence import BLOCK_START, Place, collect
 from tallystick.node.anchoring import anchors
 from tallystick.node.home import Home
 from tallystick.node.lookup import ID_TABLES
-from tallystick.proof.evidence.bundle import Bundle, Document
+from tallystick.node.reading import first_kept
+from tallystick.proof.evidence.bundle import Bundle, Document, Roots
 from tallystick.proof.evidence.documents import anchors_in
+from tallystick.proof.evidence.genesis import Genesis
 from tallystick.wire import envelope
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.ids import record_id as made_id
@@ -80,14 +82,14 @@ def bundle_about(
         raise DecodeError("no record that evidence can be given about", record_id[:40])
     ids, places = _follow(engine, {record_id, *_grounds(engine, record_id)}, STORIES[prefix], told)
     steps = _envelopes(engine, places)
-    members = {name for step in steps for name in _organisations(step)}
+    members = {name for step in steps for name in (*_organisations(step), *_succeeded(step))}
     told_of = {one for one in ids if one.startswith("mbr_")}
     while with_members and members - told_of:
         more, further = _follow(engine, members - told_of, STORIES["mbr"], lambda _: None)
         told_of |= members
         ids, places = ids | more, places | further
         steps = _envelopes(engine, places)
-        members |= {name for step in steps for name in _organisations(step)}
+        members |= {name for step in steps for name in (*_organisations(step), *_succeeded(step))}
     ids |= _subjects(engine, record_id)
     # Quotes, freezes and redemptions stand inside other records, not in rows of their own.
     ids = {one for one in ids if one == record_id or _is_row(engine, one)}
@@ -97,7 +99,10 @@ def bundle_about(
     keys |= {f"currency/{code}" for code in _currencies(engine)}
     keys |= {row.key for row in engine.scan("revision")} | {"closed/chain"}
     keys |= {key for one in ids for key in (*_versions(engine, one), *_parcel_rows(engine, one), *_wages(engine, one))}
-    return collect(engine, _key(record_id), hashlib.sha256(genesis_file).digest(), keys, places, documents)
+    before = Genesis.from_bytes(genesis_file).predecessor
+    roots = None if before is None else Roots(before.state_root, before.receipts_root)
+    genesis = hashlib.sha256(genesis_file).digest()
+    return collect(engine, _key(record_id), genesis, keys, places, documents, first_roots=roots)
 
 
 def _grounds(engine: Engine, record_id: str) -> set[str]:
@@ -236,7 +241,7 @@ def _say_nothing(_: int) -> None:
 def _by_place(engine: Engine) -> Iterator[tuple[Place, list[Event]]]:
     """All events, those of one step or of one block's own work together."""
     place, events = (0, 0), list[Event]()
-    after = Cursor()
+    after = first_kept(engine)
     while batch := engine.events(after, PAGE):
         for placed in batch:
             at = (placed.cursor.height, placed.cursor.index - 1)
@@ -277,6 +282,7 @@ def _memberships(event: Event) -> set[str]:
         named = [event.facts.get("subject")]
     elif event.kind.startswith(OF_MEMBERSHIP):
         named = [event.record, event.facts.get("organisation")]
+        named += [event.facts.get("successor")] if event.kind == "member.succeeded" else []
     else:
         return set()
     return {one for one in named if isinstance(one, str) and one.startswith("mbr_")}
@@ -303,6 +309,12 @@ def _envelopes(engine: Engine, places: set[Place]) -> list[envelope.Envelope]:
 def _organisations(step: envelope.Envelope) -> list[str]:
     body: dict[str, Any] = json.loads(step.body)
     return [body["actor"], *body.get("cosigners", ())]
+
+
+def _succeeded(step: envelope.Envelope) -> list[str]:
+    """The members whose place others take by a step: their records say who."""
+    body: dict[str, Any] = json.loads(step.body)
+    return [one["member"] for one in body["operations"] if one["op"] == "member.succeed"]
 
 
 def _members_in(engine: Engine, keys: set[str]) -> set[str]:

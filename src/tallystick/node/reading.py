@@ -4,10 +4,19 @@ from collections.abc import Iterator
 
 from tallystick.kernel.chain_rows import Clock
 from tallystick.kernel.core.record import Record
-from tallystick.ledger.engine import Engine
+from tallystick.ledger.engine import Cursor, Engine, Pruned
 from tallystick.wire.instants import Instant
 
 MOST_ROWS = 100_000
+
+
+def first_kept(engine: Engine) -> Cursor:
+    """Where the events begin that are kept here: a node that state-synced, or its chain, may have none from before."""
+    try:
+        engine.events(Cursor(), 1)
+    except Pruned as pruned:
+        return Cursor(pruned.first)
+    return Cursor()
 
 
 class PresentState:

@@ -2,6 +2,9 @@
 
     python3 tallystick-verify.pyz BUNDLE.json --genesis genesis.json
 
+Of a chain that goes on with a closed one, name both files: `--successor` beside the genesis of the closed chain, or
+`--predecessor` beside that of the one that goes on.
+
 Exit codes: 0 all holds; 1 something is not proven; 2 a file can't be read; 3 what the bundle shows holds, but it does
 not show all steps of the record that it is about.
 """
@@ -10,13 +13,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.genesis import Genesis
 from tallystick.proof.evidence.timeline import timeline
-from tallystick.proof.evidence.trust import Trusted, TrustedHeader
+from tallystick.proof.evidence.trust import Succession, Trusted, TrustedHeader
 from tallystick.proof.evidence.verifier import Report, verify
 from tallystick.verifier.report import as_text, checked
 from tallystick.wire.errors import DecodeError
@@ -55,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     trusted.add_argument(
         "--trusted-header", type=Path, metavar="FILE", help="or a header with its commit and validators, as JSON"
     )
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument(
+        "--successor", type=Path, metavar="FILE", help="the genesis of the chain that went on when this one was closed"
+    )
+    other.add_argument(
+        "--predecessor", type=Path, metavar="FILE", help="the genesis of the closed chain that this one goes on from"
+    )
     parser.add_argument(
         "--documents", type=Path, metavar="DIR", help="write the bundle's documents into this directory"
     )
@@ -64,8 +75,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _trusted(asked: argparse.Namespace) -> Trusted:
     if asked.genesis is not None:
-        return Genesis.from_bytes(_read(asked.genesis), str(asked.genesis))
+        genesis = _genesis(asked.genesis)
+        if asked.successor is not None:
+            return Succession.of(genesis, _genesis(asked.successor))
+        if asked.predecessor is not None:
+            return Succession.of(_genesis(asked.predecessor), genesis)
+        return genesis
+    if asked.successor is not None or asked.predecessor is not None:
+        raise DecodeError("a second genesis is read beside a first one, not beside a header", "--genesis")
     return TrustedHeader.from_bytes(_read(asked.trusted_header), str(asked.trusted_header))
+
+
+def _genesis(path: Path) -> Genesis:
+    return Genesis.from_bytes(_read(path), str(path))
 
 
 def _read(path: Path) -> bytes:
@@ -115,7 +137,10 @@ def as_json(report: Report) -> dict[str, object]:
         "chain_id": verdict.chain_id,
         "sandbox": verdict.is_sandbox,
         "height": verdict.height,
+        "contents": verdict.holds.to_json(),
         "attests": verdict.attests,
+        "predecessor": None if verdict.former is None else asdict(verdict.former),
+        "successor": None if verdict.successor is None else asdict(verdict.successor),
         "countersigned": [
             {"member": one.member, "height": one.height, "shown": one.is_shown} for one in verdict.countersigned
         ],

@@ -9,6 +9,9 @@ Rules kept here:
 3. Each commit is signed by over two thirds of the power of the block's own validators, all signatures holding
    (`light_client`).
 4. A header's chain id is the genesis's, or that of a revision in force at its height.
+5. Where a chain was closed and another went on, each height is of one of the two, an era: the later one has its own
+   genesis, chain id and first validators, and no header of it names one of the earlier as its last (`trust` holds the
+   last header of the earlier to the genesis of the later).
 
 What remains: more than a third of a set's power, long after it was replaced, could sign another history for heights at
 which it was in force. Whoever pins a later header besides the genesis excludes that.
@@ -42,6 +45,24 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Era:
+    """The heights of one chain, up to `last` (None: to the end), and the hashes of the validator sets it began with."""
+
+    chain_id: str
+    sets: frozenset[bytes]
+    revisions: tuple[Revision, ...] = ()
+    last: int | None = None
+
+    def chain_id_at(self, height: int) -> str:
+        """The id that headers of a height carry."""
+        chain_id = self.chain_id
+        for revision in self.revisions:
+            if height > revision.fork_height:
+                chain_id = revision.chain_id
+        return chain_id
+
+
+@dataclass(frozen=True, slots=True)
 class Headers:
     """The headers that are proven, by height, and who attests them."""
 
@@ -56,31 +77,33 @@ class Headers:
         return header
 
 
-def prove_headers(
-    bundle: Bundle, chain_id: str, trusted_sets: frozenset[bytes], revisions: tuple[Revision, ...]
-) -> Headers:
+def prove_headers(bundle: Bundle, eras: tuple[Era, ...]) -> Headers:
     """Believe the bundle's headers, or raise NotProven naming the first block that does not hold.
 
-    `chain_id` and `trusted_sets`, the hashes of validators, come from the genesis or the header that the caller pins.
+    `eras`, ascending, come from the genesis or the header that the caller pins.
     """
     sets = {validators.hash(): validators for validators in bundle.validators}
-    if not bundle.validators or bundle.validators[0].hash() not in trusted_sets:
-        raise NotProven("validators", "the first validators are not those that are trusted", "validators[0]")
     if not bundle.blocks:
         raise NotProven("headers", "there is none", "blocks")
+    era = _era_of(bundle.blocks[0].header, eras)
+    if not bundle.validators or bundle.validators[0].hash() not in era.sets:
+        raise NotProven("validators", "the first validators are not those that are trusted", "validators[0]")
     if len(sets) < len(bundle.validators):
         raise NotProven("validators", "a validator set stands twice", "validators")
-    known = set(trusted_sets)
+    known = set(era.sets)
     used: set[bytes] = set()
     attested: list[Attested] = []
     for block, following in zip(bundle.blocks, (*bundle.blocks[1:], None), strict=True):
         header = block.header
         where = f"block {header.height}"
-        if header.chain_id != _chain_id_at(header.height, chain_id, revisions):
+        if era is not _era_of(header, eras):
+            era = _era_of(header, eras)
+            known = set(era.sets)
+        if header.chain_id != era.chain_id_at(header.height):
             raise NotProven("headers", "it carries another chain id than this chain has at its height", where)
         if header.validators_hash not in known or header.validators_hash not in sets:
             raise NotProven("validators", "nothing proven before it names its validators", where)
-        if (block.commit is None) is not _is_attested_by(following, header):
+        if (block.commit is None) is not _is_attested_by(following, header, era):
             what = "a commit is missing" if block.commit is None else "a commit stands to spare"
             raise NotProven("commits", what, where)
         used.add(header.validators_hash)
@@ -88,21 +111,22 @@ def prove_headers(
         known.add(header.next_validators_hash)
     if used != set(sets):
         raise NotProven("validators", "a validator set is used by no block", "validators")
-    _check_ascent(bundle)
+    _check_ascent(bundle, eras)
     return Headers({block.header.height: block.header for block in bundle.blocks}, tuple(attested))
 
 
-def _chain_id_at(height: int, chain_id: str, revisions: tuple[Revision, ...]) -> str:
-    for revision in revisions:
-        if height > revision.fork_height:
-            chain_id = revision.chain_id
-    return chain_id
+def _era_of(header: Header, eras: tuple[Era, ...]) -> Era:
+    for era in eras:
+        if era.last is None or header.height <= era.last:
+            return era
+    raise NotProven("headers", "the chain was closed before it", f"block {header.height}")
 
 
-def _is_attested_by(following: Block | None, header: Header) -> bool:
+def _is_attested_by(following: Block | None, header: Header, era: Era) -> bool:
     """Whether the next block of the bundle names this header as its last, under the same validators."""
     return (
         following is not None
+        and header.height != era.last
         and following.header.height == header.height + 1
         and following.header.validators_hash == header.validators_hash
     )
@@ -125,11 +149,12 @@ def _attest(attested: list[Attested], block: Block, validators: ValidatorSet) ->
         attested.append(Attested(header.height, header.height, size, signed))
 
 
-def _check_ascent(bundle: Bundle) -> None:
+def _check_ascent(bundle: Bundle, eras: tuple[Era, ...]) -> None:
     """Neighbours are linked by hash, and time goes on from block to block."""
+    ends = {era.last for era in eras}
     for before, after in pairwise(block.header for block in bundle.blocks):
         where = f"block {after.height}"
-        if after.height == before.height + 1:
+        if after.height == before.height + 1 and before.height not in ends:
             if after.last_block_id.hash != before.hash():
                 raise NotProven("headers", "it does not follow the block before it", where)
             if after.validators_hash != before.next_validators_hash:

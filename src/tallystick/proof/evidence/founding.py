@@ -2,8 +2,8 @@
 
 The genesis is the one thing that the verifier's user trusts, so whatever a record says of [0, 0] must be the genesis's.
 Rules kept here:
-1. The header of height 1, where it is shown, states the app hash over the genesis's own rows (docs/spec/genesis.md,
-   "Rows of height 0"; blinds: docs/spec/block.md).
+1. The header of height 1 states the app hash over the genesis's own rows (docs/spec/genesis.md,
+   "Rows of height 0"; blinds: docs/spec/block.md); that of a successor, the roots that its genesis states.
 2. A member, key or currency of the genesis is in the state as the genesis has it: identity, and every state, role,
    permission, signing policy and key of [0, 0]. No other row claims to stand since then.
 """
@@ -42,13 +42,16 @@ _SINCE_THEN = ("states", "roles", "permissions", "policies")
 
 
 def check_first_app_hash(genesis: Genesis, stated: bytes) -> None:
-    """The header of height 1 states the state that the genesis makes. Raises NotProven."""
+    """The first header states the state that the genesis makes, or takes over. Raises NotProven."""
     if first_app_hash(genesis) != stated:
-        raise NotProven("genesis", "its app hash is not that of the genesis's rows", "block 1")
+        what = "its app hash is not that of the state that the genesis begins with"
+        raise NotProven("genesis", what, f"block {genesis.first_height}")
 
 
 def first_app_hash(genesis: Genesis) -> bytes:
-    """The app hash over the rows of height 0, before any receipt."""
+    """The app hash over the rows of height 0, before any receipt; or that of the state taken from a predecessor."""
+    if genesis.predecessor is not None:
+        return app_hash(genesis.predecessor.state_root, genesis.predecessor.receipts_root)
     seed = genesis.hash
     leaves: list[tuple[bytes, bytes]] = []
     for key, value in initial_rows(genesis).items():

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from tallystick.proof.comet import Validator, ValidatorSet
+from tallystick.proof.evidence.reading import fields, hexadecimal, number, text
 from tallystick.proof.state_proof import MAX_DEPTH, MIN_DEPTH
 from tallystick.wire import canonical
 from tallystick.wire.errors import DecodeError
@@ -12,6 +13,21 @@ from tallystick.wire.keys import KEY_BYTES, from_base64
 
 MAX_BYTES = 64 << 20
 USUAL_DEPTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The closed chain that another goes on from: its genesis's hash, its last height and the hash of that header.
+
+    The roots are those of the state that the later chain begins with.
+    """
+
+    chain_id: str
+    genesis: bytes
+    height: int
+    block: bytes
+    state_root: bytes
+    receipts_root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,12 @@ class Genesis:
     tree_depth: int
     validators: ValidatorSet
     said: dict[str, Any]
+    predecessor: Predecessor | None = None
+
+    @property
+    def first_height(self) -> int:
+        """The height of the chain's first header."""
+        return 1 if self.predecessor is None else self.predecessor.height + 1
 
     @classmethod
     def from_bytes(cls, raw: bytes, where: str = "genesis") -> Self:
@@ -49,7 +71,21 @@ class Genesis:
             tree_depth=depth,
             validators=ValidatorSet.of(Validator(key, 1) for key in keys),
             said=value,
+            predecessor=_predecessor(value["predecessor"], f"{where}: predecessor") if "predecessor" in value else None,
         )
+
+
+def _predecessor(value: object, where: str) -> Predecessor:
+    names = ("chain_id", "genesis", "height", "block", "app_hash", "snapshot", "state_root", "receipts_root")
+    found = fields(value, where, names)
+    return Predecessor(
+        chain_id=text(found["chain_id"], f"{where}.chain_id"),
+        genesis=hexadecimal(found["genesis"], f"{where}.genesis"),
+        height=number(found["height"], f"{where}.height"),
+        block=hexadecimal(found["block"], f"{where}.block"),
+        state_root=hexadecimal(found["state_root"], f"{where}.state_root"),
+        receipts_root=hexadecimal(found["receipts_root"], f"{where}.receipts_root"),
+    )
 
 
 def _key(value: object, where: str) -> bytes:

@@ -4,15 +4,17 @@ A verdict never says more than was proven: one operator's word is called that, a
 doesn't show is counted.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
-from tallystick.proof.evidence.blocks import Attested, Headers, Revision
+from tallystick.proof.evidence.blocks import Attested, Era, Headers, Revision
+from tallystick.proof.evidence.bundle import Contents
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.genesis import Genesis
 from tallystick.proof.evidence.rows import Row
 from tallystick.proof.evidence.standing import Signed
 from tallystick.proof.evidence.story import Story, Unproven
-from tallystick.proof.evidence.trust import Trusted
+from tallystick.proof.evidence.trust import Succession, Trusted, genesis_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,20 @@ class Countersigned:
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """The chain was closed at a height, and another goes on."""
+    """The chain was closed at a height, and another goes on. `is_known`: its genesis was given and names the end."""
 
     chain_id: str
     height: int
+    is_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Another chain had the heights up to this one. `is_known`: its genesis was given."""
+
+    chain_id: str
+    height: int
+    is_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +62,11 @@ class Verdict:
     countersigned: tuple[Countersigned, ...]
     is_sandbox: bool | None
     revisions: tuple[Revision, ...]
+    former: Former | None
     successor: Successor | None
     unproven: tuple[Unproven, ...]
     missing: tuple[Unproven, ...]
-    shows_beginning: bool
+    holds: Contents
 
     @property
     def is_whole(self) -> bool:
@@ -85,12 +98,13 @@ class Verdict:
             f"Restored after height {one.fork_height}; since then the chain is {one.chain_id}."
             for one in self.revisions
         )
+        if self.former is not None:
+            said.append(_told_of(self.former, self.chain_id))
         if self.successor is not None:
             closed = f"The chain was closed at height {self.successor.height}"
-            said.append(f"{closed}; {self.successor.chain_id} goes on, and has the present state.")
-        if not self.shows_beginning:
-            beginning = "that it began as its genesis says, is the word of those who attest it"
-            said.append(f"The file does not show the chain's first header: {beginning}.")
+            known = ", and its genesis names the last block of this one" if self.successor.is_known else ""
+            said.append(f"{closed}; {self.successor.chain_id} goes on, and has the present state{known}.")
+        said.append(self.extent)
         said.append(f"The state is that of height {self.height}; what came later is not in this file.")
         if self.unproven:
             whole = "the story itself is whole" if self.is_whole else f"{len(self.missing)} are of the story itself"
@@ -99,17 +113,50 @@ class Verdict:
         return tuple(said)
 
     @property
+    def extent(self) -> str:
+        """How much the file tells: what its maker put in."""
+        parts = (
+            _counted(self.holds.records, "record"),
+            _counted(self.holds.transactions, "step"),
+            _counted(self.holds.due_work, "piece", "of work that blocks did by themselves"),
+            _counted(self.holds.documents, "document"),
+        )
+        return (
+            f"The file tells what its maker put in: {', '.join(parts)}. What its records tell of and it does not show "
+            "is named; of steps that no record refers to, as refused ones, it need not tell."
+        )
+
+    @property
     def residual(self) -> str:
         """What remains to be believed."""
+        alone = (
+            "The operator alone orders the chain: it can't forge a member's step, but it could show others another "
+            "history; whoever holds a later header, or countersigned one, would notice."
+        )
         if all(one.validators == 1 for one in self.attested):
-            return (
-                "The operator alone orders the chain: it can't forge a member's step, but it could show others another "
-                "history; whoever holds a later header, or countersigned one, would notice."
-            )
-        return (
+            return alone
+        began = ""
+        if self.former is not None and any(one.validators == 1 for one in self.attested):
+            began = f"Up to height {self.former.height}: {alone[0].lower()}{alone[1:]} "
+        return began + (
             "More than a third of a validator set's power, long after it was replaced, could sign another history for "
             "heights at which it was in force; whoever pins a later header as well excludes that."
         )
+
+
+def _told_of(former: Former, chain_id: str) -> str:
+    """What is known of the heights that another chain had."""
+    said = f"Up to height {former.height} the chain was {former.chain_id}"
+    if former.is_known:
+        return f"{said}; {chain_id} goes on from its last block, as both genesis files say."
+    return (
+        f"{said}. Its genesis was not given: who its founders were, and what stood when it was closed, is the word of "
+        f"those who accept the genesis of {chain_id}."
+    )
+
+
+def _counted(parts: Sized, name: str, *more: str) -> str:
+    return " ".join((str(len(parts)), name if len(parts) == 1 else f"{name}s", *more))
 
 
 def _attests(one: Attested) -> str:
@@ -142,7 +189,7 @@ def _hash_at(height: int, headers: Headers) -> bytes | None:
     if height in headers.by_height:
         return headers.by_height[height].hash()
     following = headers.by_height.get(height + 1)
-    return None if following is None else following.last_block_id.hash
+    return None if following is None else following.last_block_id.hash or None  # a chain's first header names none
 
 
 def verdict_of(
@@ -150,31 +197,46 @@ def verdict_of(
     trusted: Trusted,
     headers: Headers,
     countersigned: tuple[Countersigned, ...],
-    revisions: tuple[Revision, ...],
+    eras: tuple[Era, ...],
 ) -> Verdict:
     """The verdict on a bundle whose every check has passed."""
     bundle = story.bundle
-    closed = story.row("closed/chain")
     own = _own(story, bundle.about)
+    genesis = genesis_of(bundle, trusted)
     return Verdict(
         about=bundle.about,
         chain_id=headers.by_height[bundle.height + 1].chain_id,
         height=bundle.height,
         attested=headers.attested,
         countersigned=countersigned,
-        is_sandbox=trusted.is_sandbox if isinstance(trusted, Genesis) else None,
-        revisions=revisions,
-        successor=None if closed is None else Successor(closed.text("successor"), closed.number("height")),
+        is_sandbox=None if genesis is None else genesis.is_sandbox,
+        revisions=tuple(revision for era in eras for revision in era.revisions),
+        former=_former(genesis, trusted),
+        successor=_successor(story, trusted),
         unproven=tuple(story.unproven),
         missing=tuple(one for one in story.unproven if one.where in own),
-        shows_beginning=1 in headers.by_height,
+        holds=bundle.contents,
     )
+
+
+def _former(genesis: Genesis | None, trusted: Trusted) -> Former | None:
+    if genesis is None or genesis.predecessor is None:
+        return None
+    before = genesis.predecessor
+    return Former(before.chain_id, before.height, isinstance(trusted, Succession))
+
+
+def _successor(story: Story, trusted: Trusted) -> Successor | None:
+    closed = story.row("closed/chain")
+    if closed is None:
+        return None
+    return Successor(closed.text("successor"), closed.number("height"), isinstance(trusted, Succession))
 
 
 PARTS = {
     "member": ("key", "recovery"),
     "receivable": ("transfer", "financing", "recourse"),
-    "plan": ("plan_version", "evidence", "certificate", "dispute", "refund", "wage_sheet"),
+    "plan": ("plan_version", "deposit", "evidence", "certificate", "dispute", "refund", "wage_sheet"),
 }
 """Kinds of record that are part of another's own story, and name it by its kind."""
 

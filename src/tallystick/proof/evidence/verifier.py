@@ -1,8 +1,10 @@
 """The stand-alone verifier: a bundle and what the caller trusts in, a report or the first thing not proven out.
 
 Rules applied, in this order (each module states its own in full):
- 1. The bundle is written in its one form (`bundle`).
- 2. It is about the chain of the genesis that the caller pins, whose rows make the first app hash (`trust`, `founding`).
+ 1. The bundle is written in its one form (`bundle`), and holds what its table of contents lists (`contents`).
+ 2. It is about the chain of the genesis that the caller pins, whose rows make the first app hash; the first header,
+    which states that, is shown. Of a closed chain and its successor, the later genesis names the last header of the
+    earlier, and no header of that is later (`trust`, `founding`).
  3. Headers: committed by validators that go back to the genesis, each commit by over two thirds (`blocks`).
  4. Records: in the state at the bundle's height, under the app hash of the next header (`state`).
  5. Founders: what records say of the beginning is what the genesis says (`founding`).
@@ -15,24 +17,25 @@ Rules applied, in this order (each module states its own in full):
 11. Documents: their bytes are those anchored in what is proven (`documents`).
 
 What is not proven: that the bundle tells everything about its subject, and that who signs is who it says it is. The
-report says who attests, what the bundle doesn't show, and what remains to be believed (`verdict`).
+report says how much it holds, who attests, what it doesn't show though its records tell of it, and what remains to be
+believed (`verdict`).
 """
 
 from dataclasses import dataclass
 
 from tallystick.proof.evidence.blocks import Attested, Headers, Revision, prove_headers
 from tallystick.proof.evidence.bundle import Bundle, Json
+from tallystick.proof.evidence.contents import check_contents
 from tallystick.proof.evidence.documents import anchors_in, prove_document
 from tallystick.proof.evidence.errors import NotProven
 from tallystick.proof.evidence.founding import check_founders
-from tallystick.proof.evidence.genesis import Genesis
 from tallystick.proof.evidence.inclusion import prove_due_work, prove_transaction
 from tallystick.proof.evidence.lineage import Holding, holdings
 from tallystick.proof.evidence.standing import Signed, Standing
 from tallystick.proof.evidence.state import prove_records
 from tallystick.proof.evidence.story import Story, Unproven
 from tallystick.proof.evidence.trade import prove_trade
-from tallystick.proof.evidence.trust import Trusted, chain_id_of, check_begins, sets_of
+from tallystick.proof.evidence.trust import Trusted, check_begins, eras_of, founders_of, genesis_of
 from tallystick.proof.evidence.verdict import Verdict, countersigners, verdict_of
 
 
@@ -63,14 +66,16 @@ class Report:
 def verify(raw: bytes, trusted: Trusted) -> Report:
     """Prove all that a bundle says. Raises DecodeError where it can't be read, NotProven at the first failure."""
     bundle = Bundle.from_bytes(raw)
+    check_contents(bundle)
     check_begins(bundle, trusted)
-    revisions = _revisions(bundle, chain_id_of(trusted))
-    headers = prove_headers(bundle, chain_id_of(trusted), sets_of(trusted), revisions)
-    records = prove_records(bundle, headers, trusted.tree_depth if isinstance(trusted, Genesis) else None)
+    eras = eras_of(bundle, trusted, lambda chain_id: _revisions(bundle, chain_id))
+    headers = prove_headers(bundle, eras)
+    genesis, founders = genesis_of(bundle, trusted), founders_of(trusted)
+    records = prove_records(bundle, headers, None if genesis is None else genesis.tree_depth)
     if records.get(bundle.about) is None:
         raise NotProven("state", "the record that the bundle is about is not in it", bundle.about)
-    if isinstance(trusted, Genesis):
-        check_founders(trusted, records)
+    if founders is not None:
+        check_founders(founders, records)
     standing = Standing(records)
     signed = tuple(
         standing.check(one, prove_transaction(one, headers), headers.by_height[one.height].chain_id)
@@ -84,7 +89,7 @@ def verify(raw: bytes, trusted: Trusted) -> Report:
     steps = ((one.where, one.envelope) for one in bundle.transactions)
     anchored = anchors_in((*((f"record {key}", value) for key, value in records.items()), *steps))
     documents = {one.hash.hex(): prove_document(one, anchored) for one in bundle.documents}
-    verdict = verdict_of(story, trusted, headers, countersigned, revisions)
+    verdict = verdict_of(story, trusted, headers, countersigned, eras)
     held = tuple(one for row in story.rows("receivable") for one in holdings(row, story) or ())
     return Report(bundle, trusted, headers, records, signed, documents, verdict, held)
 
