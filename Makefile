@@ -10,10 +10,13 @@ PYTEST := $(RUN) pytest
 # Two workers fit two cores; the engine's tests start processes of their own.
 WORKERS ?= 2
 
-.PHONY: help setup demo test check bench verifier docs format fuzz campaign clean
+# Of `make faults`; each has a seed of its own.
+ROUNDS ?= 1
+
+.PHONY: help setup demo consortium test check bench bench-consortium verifier docs format fuzz campaign faults clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Make .venv (the others do it themselves)
 	@sh tools/bootstrap.sh
@@ -21,8 +24,11 @@ setup: ## Make .venv (the others do it themselves)
 demo: setup ## Both businesses on an empty ledger, on real invoices and contracts; leaves var/demo
 	@$(RUN) tools.demo
 
+consortium: setup ## The same story on four nodes with CometBFT, each with its own keys; leaves var/consortium
+	@$(RUN) tools.consortium $(ARGS)
+
 test: setup ## Run the tests (the long ones are in `make campaign`)
-	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal $(ARGS)
+	$(PYTEST) -m "not slow and not faults" -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## Lint, types, import contracts, code rules, generated docs
 	$(RUN) ruff check .
@@ -35,6 +41,9 @@ check: setup ## Lint, types, import contracts, code rules, generated docs
 
 bench: setup ## Measure; prints a table and writes var/bench/ledger.json
 	@$(RUN) tools.bench $(ARGS)
+
+bench-consortium: setup ## Measure members on CometBFT beside its own application; writes var/bench/consortium.json
+	@$(RUN) tools.bench.consortium $(ARGS)
 
 verifier: setup ## Build the stand-alone verifier of evidence bundles, one file: var/verifier/tallystick-verify.pyz
 	@$(RUN) tools.verifier
@@ -54,6 +63,13 @@ fuzz: setup ## Properties and simulations with many more examples than `make tes
 campaign: fuzz ## `make fuzz`, then long simulations and the tests that take minutes
 	$(RUN) tools.simulate --seed 10000 --runs 100 --steps 10000 --jobs $(WORKERS) --quiet
 	$(PYTEST) -m slow $(ARGS)
+
+faults: setup ## Kill, pause, cut off and deceive the members of a consortium; ROUNDS=3 does it three times
+	@for round in $$(seq $(ROUNDS)); do \
+	  seed=$${TALLYSTICK_FAULT_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
+	  echo "round $$round of $(ROUNDS): TALLYSTICK_FAULT_SEED=$$seed"; \
+	  TALLYSTICK_FAULT_SEED=$$seed $(PYTEST) -m faults -v -rP tests/faults $(ARGS) || exit 1; \
+	done
 
 clean: ## Remove .venv, var and caches
 	rm -rf .venv .venv.lock var build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

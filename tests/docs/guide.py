@@ -26,6 +26,8 @@ from pathlib import Path
 
 from tallystick.cli.main import run
 from tallystick.node.composition import node_answers
+from tallystick.node.consortium.founding import members_of
+from tallystick.node.consortium.processes import down
 from tallystick.node.home import new_home
 from tests.support.commands import PASSPHRASE, TALLY
 
@@ -87,6 +89,7 @@ class Reader:
                     self._type(line)
             finally:
                 self._stop()
+                self._take_down()
 
     def _type(self, line: Line) -> None:
         command = _INNER.sub(self._inner, self._with_ids(line.command))
@@ -129,7 +132,8 @@ class Reader:
         words = shlex.split(command)[1:]
         self._background.append(subprocess.Popen([*TALLY, *words], stdout=subprocess.DEVNULL))
         until = time.monotonic() + _WAIT_SECONDS
-        while not node_answers(new_home(None)):  # a command would open the ledger itself and be in the node's way
+        home = Path(words[words.index("--home") + 1]) if "--home" in words else None
+        while not node_answers(new_home(home)):  # a command would open the ledger itself and be in the node's way
             assert time.monotonic() < until, f"{command} does not answer"
             time.sleep(0.2)
 
@@ -138,6 +142,11 @@ class Reader:
             process.terminate()
             process.wait(timeout=30)
         self._background.clear()
+
+    def _take_down(self) -> None:
+        """End the nodes of a consortium that a guide left running, as where it came to a sudden end."""
+        for directory in {path.parent.parent for path in self.directory.glob("*/*/node.pid")}:
+            down(members_of(directory), lambda _: None)
 
 
 def _tally(words: list[str], *, as_json: bool) -> tuple[int, str]:

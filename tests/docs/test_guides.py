@@ -11,7 +11,8 @@ from tallystick.kernel.governance.policies import Policies
 from tallystick.wire.status import Status
 from tests.docs.guide import DOCS, ROOT, Reader, known_commands
 
-GUIDES = ("receivables", "funders", "auditors", "governors", "operators", "documents", "payees", "payers", "platforms")
+GUIDES = ("receivables", "funders", "auditors", "governors", "operators", "documents", "payees", "payers", "platforms",
+          "operations")  # fmt: skip
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "adr" not in path.parts)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _TALLY = re.compile(r"`tally ([a-z][a-z -]*)")

@@ -56,13 +56,13 @@ def issue_published(stage: Stage, published: Published) -> None:
 
 def _import(stage: Stage, actor: str, rows: Sequence[Row], due_on: datetime.date, step: Step) -> None:
     """What `tally import invoices` does."""
-    work = InvoiceImport(stage.session, stage.id(actor), mapping_due(str(due_on)), stage.papers.fingerprint_key)
     if len(rows) > 1:
         step.expect(len(rows))
-    done = work.run(rows, step.advance if len(rows) > 1 else lambda _: None)
+    with stage.working(actor) as session:
+        work = InvoiceImport(session, stage.id(actor), mapping_due(str(due_on)), stage.papers.fingerprint_key)
+        done = work.run(rows, step.advance if len(rows) > 1 else lambda _: None)
     if done.imported != len(rows):
         raise StoryFault(f"{actor}: {done.imported} of {len(rows)} invoices went in; {done.rejected[:1]}")
-    stage.session.forget()
 
 
 def _confirm(stage: Stage, published: Published, step: Step) -> None:

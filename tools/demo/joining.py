@@ -21,9 +21,7 @@ from tallystick.kernel.membership.records import (
     SigningRule,
     SizeClass,
 )
-from tallystick.node.composition import ensure_key
 from tallystick.node.genesis_file import folder_of
-from tallystick.node.key_store import LIGHT_COST
 from tallystick.wire.amounts import Units
 from tools.demo.published import Published
 from tools.demo.stage import BANK, GOVERNORS, PLATFORM, Stage, StoryFault, Vote
@@ -124,13 +122,13 @@ def apply_all(stage: Stage, applicants: Sequence[Applicant], sponsor: str, step:
                 identifier=one.identifier,
                 identifier_kind=one.kind,
                 size_class=one.size,
-                keys=tuple(_new_key(stage, folder, role) for role in one.keys),
+                keys=tuple(KeyOffer(key=stage.houses.new_key(one.name, role.value), role=role) for role in one.keys),
                 roles=one.roles,
                 permissions=tuple(Permission(may=may, currency=one.currency, ceiling=CEILING) for may in Permitted),
                 papers=(papers,),
             )
         )
-    stage.session.reread_keys()
+    stage.houses.reread_keys()
     jobs = [
         stage.job(operations[start : start + APPLICATIONS], sponsor)
         for start in range(0, len(operations), APPLICATIONS)
@@ -138,12 +136,6 @@ def apply_all(stage: Stage, applicants: Sequence[Applicant], sponsor: str, step:
     stage.do_all(jobs, step)
     made = [stage.made("mbr", job, index) for job in jobs for index in range(len(job.operations))]
     return {one.name: member for one, member in zip(applicants, made, strict=True)}
-
-
-def _new_key(stage: Stage, folder: str, role: KeyRole) -> KeyOffer:
-    session = stage.session
-    path = session.home.keys / folder / f"{role.value}.key"
-    return KeyOffer(key=ensure_key(path, folder, role.value, session.passphrases, LIGHT_COST).public, role=role)
 
 
 def admit(stage: Stage, members: Iterable[str], step: Step) -> None:

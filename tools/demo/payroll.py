@@ -36,15 +36,18 @@ PAYROLL_COLUMNS = ("name", "identity", "identity_kind", "account", "bank", "amou
 def run(stage: Stage) -> str:
     """From the special account to the last worker. Returns the plan's id."""
     plan = _agree(stage)
-    folder = stage.session.home.path / "payroll"
+    folder = stage.home.path / "payroll"
     folder.mkdir()
-    sheet = Sheet(stage.session, stage.get(Plan, plan), 1)
-    key = own_secret(stage.session.home.wage_key)
-    committing = Committing(key, stage.session.engine.chain_id, plan, 1)
-    _upload(stage, sheet, committing, folder)
-    _release(stage, sheet)
-    _repair(stage, sheet, committing, folder)
+    contractor = stage.houses.of(CN_SUPPLIER)
+    committing = Committing(own_secret(contractor.home.wage_key), contractor.engine.chain_id, plan, 1)
+    _upload(stage, plan, committing, folder)
+    _release(stage, plan)
+    _repair(stage, plan, committing, folder)
     return plan
+
+
+def _sheet(stage: Stage, plan: str) -> Sheet:
+    return Sheet(stage.session, stage.get(Plan, plan), 1)
 
 
 def _agree(stage: Stage) -> str:
@@ -105,7 +108,7 @@ def _worker(number: int) -> tuple[str, str, str]:
     return f"Demo Worker {number:03d}", f"DEMO{number:05d}", "other"
 
 
-def _upload(stage: Stage, sheet: Sheet, committing: Committing, folder: Path) -> None:
+def _upload(stage: Stage, plan: str, committing: Committing, folder: Path) -> None:
     """What `tally wage lines` does."""
     with stage.telling.step("Payroll") as step:
         rows = (
@@ -113,10 +116,12 @@ def _upload(stage: Stage, sheet: Sheet, committing: Committing, folder: Path) ->
             for number in range(1, WORKERS + 1)
         )
         file = _write(folder / "payroll.csv", PAYROLL_COLUMNS, rows)
-        upload = Upload(stage.session, sheet, read_payroll(file, stage.session.lookup.minor_digits(CNY)), committing)
-        step.expect(upload.chunks)
-        done = upload.run(stage.id(CN_SUPPLIER), step.advance)
-        row = sheet.standing()
+        with stage.working(CN_SUPPLIER) as session:
+            lines = read_payroll(file, session.lookup.minor_digits(CNY))
+            upload = Upload(session, Sheet(session, stage.get(Plan, plan), 1), lines, committing)
+            step.expect(upload.chunks)
+            done = upload.run(stage.id(CN_SUPPLIER), step.advance)
+        row = _sheet(stage, plan).standing()
         if row.state is not SheetState.COMPLETE:
             raise StoryFault(f"the sheet is {row.state.value} after {done.handed_in} chunks: {done.outcome}")
         step.say(
@@ -125,10 +130,9 @@ def _upload(stage: Stage, sheet: Sheet, committing: Committing, folder: Path) ->
         )
 
 
-def _release(stage: Stage, sheet: Sheet) -> None:
+def _release(stage: Stage, plan: str) -> None:
     with stage.telling.step("Wages released") as step:
-        plan = sheet.plan.id
-        stage.do(plans.acceptance(stage, plan, 1, sheet.standing().units), by=PLAN_PLATFORM)
+        stage.do(plans.acceptance(stage, plan, 1, _sheet(stage, plan).standing().units), by=PLAN_PLATFORM)
         plans.pass_objections(stage, plan, 1)
         row = stage.get(Plan, plan)
         step.say(
@@ -137,34 +141,34 @@ def _release(stage: Stage, sheet: Sheet) -> None:
         )
 
 
-def _repair(stage: Stage, sheet: Sheet, committing: Committing, folder: Path) -> None:
+def _repair(stage: Stage, plan: str, committing: Committing, folder: Path) -> None:
     with stage.telling.step("A returned line") as step:
         results = (
             (number, "returned", RETURN_REASON) if number == RETURNED else (number, "paid", "")
             for number in range(1, WORKERS + 1)
         )
-        _report(stage, sheet, _write(folder / "results.csv", ("line", "result", "reason"), results), "DEMO-WAGES-1")
-        returned = sheet.standing().sum_of(LineState.RETURNED)
+        _report(stage, plan, _write(folder / "results.csv", ("line", "result", "reason"), results), "DEMO-WAGES-1")
+        returned = _sheet(stage, plan).standing().sum_of(LineState.RETURNED)
         corrected = _write(
             folder / "corrected.csv",
             ("line", "name", "identity", "identity_kind", "account", "bank"),
             [(RETURNED, *_worker(RETURNED), f"9100{RETURNED:012d}", BANK)],
         )
         _, corrections, _ = read_corrections(corrected)
-        stage.do(*corrections_of(sheet, corrections, committing).operations, by=CN_SUPPLIER)
+        stage.do(*corrections_of(_sheet(stage, plan), corrections, committing).operations, by=CN_SUPPLIER)
         again = _write(folder / "results-again.csv", ("line", "result", "reason"), [(RETURNED, "paid", "")])
-        _report(stage, sheet, again, "DEMO-WAGES-2")
-        _tell(stage, sheet, returned.units, step)
+        _report(stage, plan, again, "DEMO-WAGES-2")
+        _tell(stage, plan, returned.units, step)
 
 
-def _report(stage: Stage, sheet: Sheet, file: Path, reference: str) -> None:
+def _report(stage: Stage, plan: str, file: Path, reference: str) -> None:
     """What `tally wage line-result` does."""
     _, results, _ = read_results(file)
-    stage.do(report_of(sheet, results, reference), by=BANK)
+    stage.do(report_of(_sheet(stage, plan), results, reference), by=BANK)
 
 
-def _tell(stage: Stage, sheet: Sheet, returned: Units, step: Step) -> None:
-    row = sheet.standing()
+def _tell(stage: Stage, plan: str, returned: Units, step: Step) -> None:
+    row = _sheet(stage, plan).standing()
     if row.state is not SheetState.DONE or row.sum_of(LineState.PAID).lines != WORKERS:
         raise StoryFault(f"the sheet is {row.state.value}: {row.standing}")
     step.say(

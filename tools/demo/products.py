@@ -150,7 +150,7 @@ def open_product(stage: Stage, product: str, deal: Deal, step: Step) -> None:
 
 def _draft(stage: Stage, product: str, deal: Deal) -> None:
     """The platform draws the three contracts up from the ledger's terms, as PDF, and registers them."""
-    folder = stage.session.home.path / CONTRACTS
+    folder = stage.home.path / CONTRACTS
     folder.mkdir(exist_ok=True)
     drafts = []
     for made in render_product(stage.session, stage.get(Product, product)):

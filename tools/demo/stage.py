@@ -1,12 +1,14 @@
 """The stage: an open ledger, its organisations by name, and how the story's steps are signed and handed in.
 
-Everything goes through the node's session and the keys on disk, as the command line does it. Whatever comes out
-otherwise than the story says ends the demo with the reason.
+Everything goes through the nodes' sessions and the keys on disk, as the command line does it: each organisation signs
+in its own house, and hands in there. Whatever comes out otherwise than the story says ends the demo with the reason.
 """
 
 import datetime
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -20,11 +22,13 @@ from tallystick.kernel.membership.records import Member
 from tallystick.kernel.reviews.operations import DecideReview
 from tallystick.kernel.reviews.records import Checklist, ChecklistItem, Finding, ReviewResult
 from tallystick.node.amounts import grouped
+from tallystick.node.home import Home
 from tallystick.node.lineage import rows_of
-from tallystick.node.session import Cursor, Outcome, PlacedEvent, Session, Submitted, Unknown
+from tallystick.node.session import Committed, Cursor, Outcome, PlacedEvent, Session, Submitted, Unknown
 from tallystick.wire.ids import record_id
 from tallystick.wire.instants import HOUR_MS, Instant
 from tallystick.wire.status import Status
+from tools.demo.houses import Houses
 from tools.demo.papers import Papers
 from tools.demo.telling import Step, Telling
 
@@ -70,15 +74,22 @@ class Job:
 class Stage:
     """What the story's steps stand on."""
 
-    def __init__(self, session: Session, papers: Papers, telling: Telling) -> None:
-        self.session = session
-        self.papers = papers
+    def __init__(self, houses: Houses, home: Home, telling: Telling) -> None:
+        """`home` is the demo's own: papers that the organisations hand each other, and what it writes at its end."""
+        self.houses = houses
+        self.home = home
+        self.papers = Papers(home)
         self.telling = telling
         self.refusals: list[tuple[str, Status]] = []
         self._count = 0
         self._ids: dict[str, str] = {}
 
     # Who and what
+
+    @property
+    def session(self) -> Session:
+        """Where somebody looks who does nothing."""
+        return self.houses.at(0)
 
     def id(self, name: str) -> str:
         """The member that goes by a legal name."""
@@ -115,8 +126,8 @@ class Stage:
 
     def events(self) -> Iterator[PlacedEvent]:
         """All that happened, in order."""
-        after = Cursor()
-        while batch := self.session.engine.events(after, EVENTS_PAGE):
+        after, engine = Cursor(), self.session.engine
+        while batch := engine.events(after, EVENTS_PAGE):
             yield from batch
             after = batch[-1].cursor
 
@@ -142,8 +153,10 @@ class Stage:
         return _facts(done.outcome)
 
     def _submit(self, operations: Sequence[Operation], by: str, also: tuple[str, ...], status: Status) -> Submitted:
-        cosigners = tuple(self.id(name) for name in also)
-        done = self.session.submit(operations, self.id(by), cosigners, id=self.next_id())
+        session = self.houses.of(by)
+        body = session.body(operations, self.id(by), tuple(self.id(name) for name in also), id=self.next_id())
+        done = session.hand_in(self.houses.sign(body, {name: self.id(name) for name in (by, *also)}))
+        self._note(done.outcome)
         self._must_be(status, done.outcome, f"{by}: {operations[0].name}")
         return done
 
@@ -152,16 +165,40 @@ class Stage:
         step.expect(len(jobs))
         for start in range(0, len(jobs), BATCH):
             batch = jobs[start : start + BATCH]
-            outcomes = self.session.engine.submit_many([self._signed(job) for job in batch])
-            for job, outcome in zip(batch, outcomes, strict=True):
+            for job, outcome in self._hand_in(batch):
                 self._must_be(Status.OK, outcome, f"{job.by}: {job.operations[0].name}")
             step.advance(len(batch))
-        self.session.forget()
+
+    def _hand_in(self, batch: Sequence[Job]) -> list[tuple[Job, Outcome]]:
+        """Each at its actor's node, all nodes at once."""
+        at_node: dict[int, list[tuple[Job, bytes]]] = {}
+        for job in batch:
+            at_node.setdefault(self.houses.place_of(job.by), []).append((job, self._signed(job)))
+
+        def hand_in(place: int) -> list[tuple[Job, Outcome]]:
+            jobs, raws = zip(*at_node[place], strict=True)
+            return list(zip(jobs, self.houses.at(place).engine.submit_many(list(raws)), strict=True))
+
+        with ThreadPoolExecutor(len(at_node)) as nodes:
+            answered = [one for answers in nodes.map(hand_in, at_node) for one in answers]
+        for _, outcome in answered:
+            self._note(outcome)
+        return answered
 
     def _signed(self, job: Job) -> bytes:
-        actor = self.id(job.by)
-        body = self.session.body(job.operations, actor, id=job.id)
-        return self.session.sign(body, (actor,)).to_bytes()
+        body = self.houses.of(job.by).body(job.operations, self.id(job.by), id=job.id)
+        return self.houses.sign(body, {job.by: self.id(job.by)}).to_bytes()
+
+    def _note(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Committed):
+            self.houses.reached(outcome.height)
+
+    @contextmanager
+    def working(self, name: str) -> Iterator[Session]:
+        """The house of an organisation, for what hands in by itself."""
+        session = self.houses.of(name)
+        yield session
+        self.houses.reached(session.engine.health().height)
 
     def _must_be(self, status: Status, outcome: Outcome, what: str) -> None:
         found = outcome.status if not isinstance(outcome, Unknown) else None
@@ -224,6 +261,7 @@ class Stage:
                 raise StoryFault(f"work is still due {DUE_WORK_SECONDS:.0f} seconds after the clock was advanced")
             time.sleep(0.02)
             self.session.forget()
+        self.houses.come_to_rest()
 
     def advance_days(self, days: int) -> None:
         """To the morning of the day that is so many days away."""

@@ -1,6 +1,7 @@
 """The story, from an empty directory to evidence for strangers: the demo's table of contents."""
 
 import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.kernel.genesis import Genesis
@@ -26,7 +27,7 @@ from tools.demo import (
     summary,
 )
 from tools.demo.home import PASSPHRASE, new_home
-from tools.demo.papers import Papers
+from tools.demo.houses import Houses
 from tools.demo.published import Published
 from tools.demo.published_plans import CARE, HOSPITAL, hospital_contract, published_plan
 from tools.demo.stage import Stage
@@ -44,10 +45,22 @@ def tell(path: Path, telling: Telling, horizon: datetime.timedelta = joining.HOR
         telling.show(*summary.opening(published))
         genesis = create_chain(home, file, passphrases, LIGHT_COST)
         with open_home(home.path, passphrases) as session:
-            _play(Stage(session, Papers(home), telling), published, genesis, horizon)
+            stage = Stage(Houses([session]), home, telling)
+            told = play(stage, published, genesis, horizon)
+            summary.look(stage, told.judged, told.demo_debt, told.plans)
 
 
-def _play(stage: Stage, published: Published, genesis: Genesis, horizon: datetime.timedelta) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the story came to: what the law said on three days, the debt that went wrong, the plans."""
+
+    judged: list[law.Judged]
+    demo_debt: str
+    plans: reckoning.Plans
+
+
+def play(stage: Stage, published: Published, genesis: Genesis, horizon: datetime.timedelta) -> Told:
+    """The story itself, on a stage that stands."""
     stage.telling.chapter("Chapter 1: pounds, under the law pack gb")
     summary.founded(stage, genesis)
     joining.publish_missing_years(stage, horizon)
@@ -57,7 +70,7 @@ def _play(stage: Stage, published: Published, genesis: Genesis, horizon: datetim
     summary.close(stage, judged)
     reckoning.close(stage, told)
     evidence.prove(stage, told, demo_debt)
-    summary.look(stage, judged, demo_debt, told)
+    return Told(judged, demo_debt, told)
 
 
 def _receivables(stage: Stage, published: Published) -> tuple[list[law.Judged], str]:

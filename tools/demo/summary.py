@@ -150,7 +150,8 @@ def _by_currency(stage: Stage, deposits: Sequence[Deposit]) -> str:
 def _counts(stage: Stage) -> tuple[int, int, int]:
     """Transactions, their signatures, and events, from the archive."""
     engine = stage.session.engine
-    raws = [raw for height in range(1, engine.health().height + 1) for raw in engine.transactions(height)]
+    blocks = (engine.transactions(height) for height in range(1, engine.health().height + 1))
+    raws = [raw for block in blocks for raw in block if raw.startswith(b"{")]  # not the nodes' own calls for a block
     signatures = sum(raw.count(b'"signature":') for raw in raws)
     return len(raws), signatures, sum(1 for _ in stage.events())
 
@@ -164,7 +165,7 @@ def _law(judged: list[Judged]) -> RenderableType:
 
 def commands(stage: Stage, judged: list[Judged], demo_debt: str, told: Plans) -> list[tuple[str, str]]:
     """What to try next: what it shows, and the command with this ledger's own ids."""
-    home = stage.session.home
+    home = stage.home
     sealed = next(row for row in stage.rows(Financing) if row.sealed)
     on_board = next(row for row in stage.rows(Financing) if row.state is FinancingState.PUBLISHED)
     return [
@@ -196,7 +197,7 @@ def _certificate(stage: Stage, plan: str) -> str:
 
 
 def _commands(stage: Stage, judged: list[Judged], demo_debt: str, told: Plans) -> Iterator[RenderableType]:
-    home = stage.session.home
+    home = stage.home
     elsewhere = "" if home.path == USUAL_HOME else f"; export TALLYSTICK_HOME={home.path}"
     rows = [
         ("first, here", f"alias tally=.venv/bin/tally{elsewhere}"),

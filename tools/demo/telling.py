@@ -11,6 +11,7 @@ from rich.text import Text
 
 TITLE_WIDTH = 21
 WIDEST = 100
+COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
 
 
 class Step:
@@ -57,17 +58,14 @@ class Telling:
         """A heading."""
         self.console.print(f"\n[bold]{title}[/]")
 
+    def progress(self) -> Progress:
+        """What moves while a step is under way, where somebody is looking."""
+        return Progress(*COLUMNS, console=self.console, transient=True, disable=not self.console.is_terminal)
+
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """A step of the story; what it says is printed once it is done."""
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-        )
-        watched = self.console.is_terminal
-        with Progress(*columns, console=self.console, transient=True, disable=not watched) as progress:
+        with self.progress() as progress:
             task = progress.add_task(title, total=None)
             step = Step(progress, task)
             yield step

@@ -87,6 +87,7 @@ def _write(
 
     from tallystick.node.evidence import bundle_about, documents_of
     from tallystick.proof.evidence.bundle import FORMAT
+    from tallystick.proof.evidence.genesis import Genesis
 
     session = at.session
     genesis = session.home.genesis.read_bytes()
@@ -94,7 +95,7 @@ def _write(
         bundle = bundle_about(session.engine, genesis, name, documents, advance, with_members=with_members)
     if with_documents:
         kept = documents_of(session.home, bundle)
-        bundle = replace(bundle, documents=tuple(sorted(kept, key=lambda one: one.hash)))
+        bundle = replace(bundle, documents=tuple(sorted(kept, key=lambda one: one.hash))).listed()
     raw = bundle.to_bytes()
     out.write_bytes(raw)
     at.output.data(
@@ -113,7 +114,10 @@ def _write(
         f"{out}: {bundle.about} as of block {bundle.height}, {len(bundle.transactions)} steps, "
         f"{len(bundle.records)} records, {len(bundle.documents)} documents, {len(raw) / 1000:,.0f} kB"
     )
-    at.output.note(f"check it with: tally verify {out} --genesis {session.home.genesis}")
+    if Genesis.from_bytes(genesis).first_height in bundle.contents.blocks:
+        at.output.note(f"check it with: tally verify {out} --genesis {session.home.genesis}")
+    else:
+        at.output.note("the chain's first block is not kept here: the file holds against a --trusted-header only")
 
 
 def verify(
@@ -125,6 +129,13 @@ def verify(
     ] = None,
     trusted_header: Annotated[
         Path | None, Parameter(metavar="FILE", help="Or a header with its commit and validators, as JSON.")
+    ] = None,
+    successor: Annotated[
+        Path | None,
+        Parameter(metavar="FILE", help="The genesis of the chain that went on when that one was closed."),
+    ] = None,
+    predecessor: Annotated[
+        Path | None, Parameter(metavar="FILE", help="The genesis of the closed chain that that one goes on from.")
     ] = None,
     documents: Annotated[
         Path | None, Parameter(metavar="DIR", help="Write the bundle's documents into this directory.")
@@ -141,7 +152,15 @@ def verify(
 
     if (genesis is None) is (trusted_header is None):
         raise DecodeError("give the --genesis that you trust, or a --trusted-header")
-    given = {"--genesis": genesis, "--trusted-header": trusted_header, "--documents": documents}
+    if successor is not None and predecessor is not None:
+        raise DecodeError("give either the --successor or the --predecessor of the chain")
+    given = {
+        "--genesis": genesis,
+        "--trusted-header": trusted_header,
+        "--successor": successor,
+        "--predecessor": predecessor,
+        "--documents": documents,
+    }
     words = [str(file), *(word for name, path in given.items() if path is not None for word in (name, str(path)))]
     code = main([*words, "--json"] if common.json else words)
     if code:

@@ -117,8 +117,11 @@ def _cursor(text: str) -> "Cursor":
 
 
 def all_events(at: Desk, after: "Cursor") -> "Iterator[PlacedEvent]":
-    """Every event after a cursor that stands now."""
+    """Every event after a cursor that stands now, from the first that this node keeps."""
+    from tallystick.node.reading import first_kept
+
     engine = at.session.engine
+    after = max(after, first_kept(engine))
     while batch := engine.events(after, PAGE):
         yield from batch
         after = batch[-1].cursor

@@ -43,11 +43,13 @@ COMMANDS = {
     "op": ("transactions:op", WORKING, "Run operations as they stand in a file."),
     "tx": ("transactions:app", WORKING, "Transaction files: look, add signatures, hand in."),
     "replay": ("transactions:replay", WORKING, "Hand in a file of signed transactions."),
-    "node": ("nodes:app", WORKING, "This machine's node: run, status, backup, snapshot, restore."),
+    "node": ("nodes:app", WORKING, "This machine's node: init, id, run, status, backup, snapshot, restore."),
+    "consortium": ("consortium:app", WORKING, "A whole consortium on this machine: init, up, status, down."),
 }
 """The commands beside the operations: where each lives, its heading and its line in `tally --help`."""
 
 MIXED = {
+    "validator": {"list": ("validators:list_validators", "Who signs blocks, and who was caught breaking the rules.")},
     "chain": {"init": ("chains:init", "Create a chain from a genesis file.")},
     "key": {
         "new": ("keys:new", "Make a key on this machine."),

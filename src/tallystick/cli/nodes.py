@@ -1,16 +1,20 @@
-"""`tally node run | status | accept-clock | backup | snapshot | restore`: this machine's node."""
+"""`tally node init | id | run | status | accept-clock | backup | snapshot | restore`: this machine's node."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from tallystick.cli.context import NO_OPTIONS, Common, Stop, desk
+from tallystick.cli.context import NO_OPTIONS, Common, Desk, Stop, desk
 from tallystick.cli.output import Exit, pairs
 
-app = App(name="node", help="This machine's node: run, status, backup, snapshot, restore.")
+app = App(name="node", help="This machine's node: init, id, run, status, backup, snapshot, restore.")
 
 TargetDirectory = Annotated[Path, Parameter(metavar="DIR", help="A new directory.")]
+
+
+app.command("tallystick.cli.member_nodes:init", name="init", help="Set up a consortium member's node, or join.")
+app.command("tallystick.cli.member_nodes:show_id", name="id", help="What the other members need to know of this node.")
 
 
 @app.command
@@ -42,6 +46,7 @@ def status(*, common: Common = NO_OPTIONS) -> None:
         running = node_answers(session.home)
         health = session.engine.health()
         problem = "" if session.only_looks else health.problem
+        member = _as_member(at, health.height) if session.home.settings.exists() else {}
         at.output.data(
             {
                 "chain_id": session.engine.chain_id,
@@ -53,6 +58,7 @@ def status(*, common: Common = NO_OPTIONS) -> None:
                 "problem": problem,
                 "faults": list(health.faults),
                 "attested_by": health.attested_by,
+                **member,
             }
         )
         at.output.show(
@@ -65,6 +71,7 @@ def status(*, common: Common = NO_OPTIONS) -> None:
                     ("business time", at.time(session.now(), seconds=True)),
                     ("app hash", health.app_hash.hex()),
                     ("attested by", health.attested_by),
+                    *((name.replace("_", " "), str(value)) for name, value in member.items()),
                     ("problem", problem or "none"),
                     ("faults", "\n".join(health.faults) or "none"),
                 ]
@@ -72,6 +79,23 @@ def status(*, common: Common = NO_OPTIONS) -> None:
         )
         if problem:
             raise Stop(Exit.UNKNOWN)
+
+
+def _as_member(at: Desk, height: int) -> dict[str, str | int]:
+    """What a consortium member's node says besides: its part in it, and the block that a newcomer may trust."""
+    from tallystick.node.consortium.member_home import read_member_home
+    from tallystick.node.consortium.watching import comet_of, trusted_block
+
+    member = read_member_home(at.session.home)
+    said: dict[str, str | int] = {"called": member.settings.moniker, "peer": member.peer}
+    comet = comet_of(member)
+    if comet is None:
+        said["cometbft"] = "not running"
+    else:
+        part = "catching up" if comet.is_catching_up else "validator" if comet.is_validator else "no vote"
+        said |= {"part": part, "peers": comet.peers, "in_mempool": comet.waiting, "cometbft": comet.version}
+    said["trust"] = trusted_block(at.session.engine, height) or "no header here yet"
+    return said
 
 
 @app.command
@@ -123,7 +147,7 @@ def restore(
 
     A copy never signs a height twice: either it catches up from the complete block log (--blocks), or it goes on under
     a new chain id that names its predecessor (--new-chain-id). Without either it can be read, and nothing is ordered on
-    it.
+    it. A consortium's node needs neither: what is missing comes from the others.
     """
     from tallystick.node.restoring import restore as restored
 

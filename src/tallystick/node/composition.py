@@ -14,6 +14,7 @@ from nacl.signing import SigningKey
 from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.genesis import read_genesis as parse_genesis
+from tallystick.kernel.governance.records import Engine as EngineKind
 from tallystick.ledger.engine import Engine
 from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector, wall_clock_ms
 from tallystick.ledger.engines.reading import ReadingEngine
@@ -21,7 +22,7 @@ from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.socket_client import EngineClient
 from tallystick.ledger.store import RocksStore, StoreLocked
 from tallystick.node.genesis_file import GenesisFile
-from tallystick.node.home import Home
+from tallystick.node.home import PRIVATE_DIRECTORY, Home
 from tallystick.node.key_store import USUAL_COST, Cost, Passphrases, StoredKey, check_name, create_key, read_key
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
@@ -57,7 +58,7 @@ def read_genesis(home: Home) -> Genesis:
 def create_chain(
     home: Home, file: GenesisFile, passphrases: Passphrases, cost: Cost = USUAL_COST, now: Instant | None = None
 ) -> Genesis:
-    """Write a new chain's genesis into `home`, making the node's key and those that the file asks for.
+    """Write a new chain's genesis into `home`, making the keys that the file asks for, and the operator's node's key.
 
     The file is checked whole before anything is written. Keys that stand already are taken over, so that an interrupted
     creation is simply run again. Raises `DecodeError`.
@@ -65,25 +66,42 @@ def create_chain(
     if home.is_initialised:
         raise DecodeError("a chain was created here already", str(home.path))
     began = now or Instant(wall_clock_ms())
-    file.build(
-        lambda folder, name: _throwaway(check_name(folder, "folder"), check_name(name, "name")), _throwaway(), began
-    )
-    home.path.mkdir(parents=True, exist_ok=True)
+    is_embedded = file.engine is EngineKind.EMBEDDED
+    file.build(trial_key, trial_validator_key if is_embedded else _key_needed, began)
+    home.path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
 
     def made(folder: str, name: str) -> str:
         return ensure_key(home.keys / folder / f"{name}.key", folder, name, passphrases, cost).public
 
-    node = ensure_key(home.node_key, NODE, NODE, passphrases, cost)
-    genesis = file.build(made, node.public, began)
-    draft = home.genesis.with_suffix(".new")
-    draft.write_bytes(codec.encode(genesis))
-    draft.replace(home.genesis)
+    def node_key(_: str) -> str:
+        return ensure_key(home.node_key, NODE, NODE, passphrases, cost).public
+
+    genesis = file.build(made, node_key if is_embedded else _key_needed, began)
+    write_genesis(home, genesis)
     return genesis
 
 
-def _throwaway(*_: str) -> str:
-    """A sound public key whose secret nobody keeps, to check a genesis before keys are made."""
+def write_genesis(home: Home, genesis: Genesis) -> None:
+    """The home's genesis, whole or not at all."""
+    draft = home.genesis.with_suffix(".new")
+    draft.write_bytes(codec.encode(genesis))
+    draft.replace(home.genesis)
+
+
+def trial_key(folder: str, name: str) -> str:
+    """A sound public key whose secret nobody keeps, to check a genesis file before keys are made."""
+    check_name(folder, "folder")
+    check_name(name, "name")
+    return trial_validator_key(name)
+
+
+def trial_validator_key(_name: str) -> str:
+    """The same for a validator, who may be called anything."""
     return to_base64(bytes(SigningKey.generate().verify_key))
+
+
+def _key_needed(name: str) -> str:
+    raise DecodeError(f"the key of {name!r} is needed: `tally node id` prints it where its node will run")
 
 
 def ensure_key(
@@ -122,7 +140,9 @@ def open_engine(home: Home, passphrases: Passphrases, *, reading: bool = False) 
     genesis = read_genesis(home)
     if node_answers(home):
         return connect(home)
-    if reading and home.ledger.exists():
+    if genesis.engine is EngineKind.CONSORTIUM and not reading:
+        raise Unreachable(f"{home.path}: the node is not running (tally node run), and a consortium orders through it")
+    if genesis.engine is EngineKind.CONSORTIUM or (reading and home.ledger.exists()):
         return open_reading(home, genesis)
     return open_embedded(home, genesis, passphrases)
 
@@ -134,7 +154,9 @@ def connect(home: Home) -> Engine:
 
 def open_reading(home: Home, genesis: Genesis) -> ReadingEngine:
     """The ledger of this home for looking at; it needs no key, and nothing is ordered."""
-    store = _open_store(home)
+    if genesis.predecessor is not None and not home.ledger.exists():
+        raise DecodeError("the ledger is not begun yet: the node begins it (tally node run)", str(home.ledger))
+    store = open_store(home)
     try:
         engine = ReadingEngine(store, genesis)
     except DecodeError as error:
@@ -147,7 +169,7 @@ def open_reading(home: Home, genesis: Genesis) -> ReadingEngine:
     return engine
 
 
-def _open_store(home: Home) -> RocksStore:
+def open_store(home: Home) -> RocksStore:
     """The store of this home; another command that has it open usually lets go of it in a moment."""
     if home.signed.exists() and not home.ledger.exists():
         raise DamagedLedger(
@@ -173,7 +195,7 @@ def open_embedded(
     if not home.node_key.exists():
         raise DecodeError("the node's key is missing; without it no block can be signed", str(home.node_key))
     key = passphrases.unlock(read_key(home.node_key))
-    store = _open_store(home)
+    store = open_store(home)
     try:
         engine = EmbeddedEngine(store, key, genesis, clock, SigningGuard(home.signed))
     except DecodeError as error:

@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from tallystick import seeds
 from tallystick.kernel.calendar.records import CalendarYear
 from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import FORMAT, Genesis, check_genesis
+from tallystick.kernel.governance.records import Engine
 from tallystick.kernel.law.records import Adoption, LawPack
 from tallystick.wire.amounts import units_of
 from tallystick.wire.errors import DecodeError
@@ -32,12 +34,17 @@ MINOR_DIGITS = {
 KeySource = Callable[[str, str], str]
 """From an organisation's folder and a key's name to a public key in base64."""
 
+ValidatorKeys = Callable[[str], str]
+"""From a validator's name to its public key in base64; asked where the file gives none."""
+
 _TOP = frozenset(
     {
         "chain_id", "time", "sandbox", "tree_depth", "zone", "currencies", "calendars", "law", "reference_rates",
-        "limits", "policies", "members", "operator",
+        "limits", "policies", "members", "operator", "engine", "validators",
     }
 )  # fmt: skip
+_VALIDATOR = frozenset({"name", "key"})
+USUAL_MEMBERS = 4
 _PATH = re.compile(r"at `\$\.?(?P<path>[^`]*)`")
 _STEP = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\[(?P<number>[0-9]+|\.\.\.)\])?")
 
@@ -56,10 +63,46 @@ class GenesisFile:
         if unknown:
             raise self._fault(f"there is no such field; known are {', '.join(sorted(_TOP))}", unknown[0])
         self.chain_id = self._content.get("chain_id")
+        self.engine = self._engine()
+        self.validators = self._validators()
 
-    def build(self, keys: KeySource, node_key: str, now: Instant) -> Genesis:
+    def on_one_machine(self, members: int | None) -> "GenesisFile":
+        """The same file for a consortium whose validators' keys are made here: those it names, else so many.
+
+        Raises `DecodeError`.
+        """
+        if self._content.get("engine") == Engine.EMBEDDED.value:
+            raise self._fault("a consortium is to be founded, and this is an embedded ledger's file", "engine")
+        named = self.engine is Engine.CONSORTIUM and self.validators
+        for number, one in enumerate(named or []):
+            if "key" in one:
+                what = "its key is given: where members have their own machines, each runs `tally node init`"
+                raise self._fault(what, f"validators[{number}]")
+        if named and members not in (None, len(named)):
+            raise self._fault(f"{len(named)} are named here, and {members} members are asked for", "validators")
+        names = [f"member-{number}" for number in range(1, (members or USUAL_MEMBERS) + 1)]
+        made = copy.copy(self)
+        made.engine = Engine.CONSORTIUM
+        made.validators = named or [{"name": name} for name in names]
+        return made
+
+    def custody(self) -> dict[str, str]:
+        """Which validator's machine keeps the keys of each organisation, by its folder: `node`, else in turn.
+
+        Raises `DecodeError` where there is no such validator.
+        """
+        names = [str(one["name"]) for one in self.validators]
+        kept = {}
+        for number, member in enumerate(self._tables("members")):
+            node = member.get("node", names[number % len(names)])
+            if node not in names:
+                raise self._fault(f"no validator is called {node!r}: {', '.join(names)}", f"members[{number}].node")
+            kept[_folder(member)] = node
+        return kept
+
+    def build(self, keys: KeySource, validator_keys: ValidatorKeys, now: Instant) -> Genesis:
         """The genesis, checked. Raises `DecodeError` naming field and line."""
-        value = self._value(keys, node_key, now)
+        value = self._value(keys, validator_keys, now)
         raw = json.dumps(value, ensure_ascii=False, default=_plain)
         try:
             genesis: Genesis = codec.decoder(Genesis).decode(raw)
@@ -72,7 +115,7 @@ class GenesisFile:
             raise self._fault(error.what, _named(error.where.removeprefix("genesis: "))) from None
         return genesis
 
-    def _value(self, keys: KeySource, node_key: str, now: Instant) -> dict[str, Any]:
+    def _value(self, keys: KeySource, validator_keys: ValidatorKeys, now: Instant) -> dict[str, Any]:
         content = self._content
         currencies = [self._currency(number, one) for number, one in enumerate(self._list("currencies", ["CNY"]))]
         digits = {one["currency"]: one["minor_digits"] for one in currencies}
@@ -80,16 +123,14 @@ class GenesisFile:
             "format": FORMAT,
             "chain_id": content.get("chain_id", ""),
             "time": self._time(now),
-            "engine": "embedded",
-            "validators": [{"key": node_key, "name": content.get("operator", "operator")}],
+            "engine": self.engine.value,
+            "validators": [self._validator(number, validator_keys) for number in range(len(self.validators))],
             "zone": self._zone(content.get("zone", "UTC")),
             "currencies": currencies,
             "calendars": [year for name in self._list("calendars", []) for year in self._calendar(name)],
             "packs": [self._pack(name) for name in dict.fromkeys(("all", *self._list("law", [])))],
             "reference_rates": [self._rate(name) for name in self._list("reference_rates", [])],
-            "members": [
-                self._member(number, one, keys, digits) for number, one in enumerate(self._list("members", []))
-            ],
+            "members": [self._member(number, one, keys, digits) for number, one in enumerate(self._tables("members"))],
         }
         value.update(
             (name, content[name]) for name in ("sandbox", "tree_depth", "limits", "policies") if name in content
@@ -101,6 +142,47 @@ class GenesisFile:
         if not isinstance(found, list):
             raise self._fault("a list is expected", name)
         return found
+
+    def _tables(self, name: str) -> list[dict[str, Any]]:
+        found = self._list(name, [])
+        for number, one in enumerate(found):
+            if not isinstance(one, dict):
+                raise self._fault(f"a table [[{name}]] is expected", f"{name}[{number}]")
+        return found
+
+    def _engine(self) -> Engine:
+        given = self._content.get("engine", Engine.EMBEDDED.value)
+        try:
+            engine = Engine(given)
+        except ValueError:
+            raise self._fault(
+                f"{given!r} is none; there are {', '.join(one.value for one in Engine)}", "engine"
+            ) from None
+        if engine is Engine.EMBEDDED and "validators" in self._content:
+            raise self._fault('only a consortium lists validators: write engine = "consortium"', "validators")
+        if engine is Engine.CONSORTIUM and "operator" in self._content:
+            raise self._fault("a consortium has no operator: each of its validators has a name", "operator")
+        return engine
+
+    def _validators(self) -> list[dict[str, Any]]:
+        """Who signs blocks, each with a name, and a key where it is known; on the embedded engine the operator."""
+        if self.engine is Engine.EMBEDDED:
+            return [{"name": self._content.get("operator", "operator")}]
+        found = self._tables("validators")
+        for number, one in enumerate(found):
+            if not isinstance(one.get("name"), str) or one.keys() - _VALIDATOR:
+                raise self._fault("a validator has a name and a key", f"validators[{number}]")
+        names = [one["name"] for one in found]
+        if len(set(names)) < len(names):
+            raise self._fault("a name is given twice", "validators")
+        return found
+
+    def _validator(self, number: int, validator_keys: ValidatorKeys) -> dict[str, Any]:
+        given = self.validators[number]
+        try:
+            return {"name": given["name"], "key": given.get("key") or validator_keys(given["name"])}
+        except DecodeError as error:
+            raise self._fault(str(error), f"validators[{number}]") from None
 
     def _time(self, now: Instant) -> str:
         given = self._content.get("time")
@@ -154,12 +236,12 @@ class GenesisFile:
             "source": rate.source,
         }
 
-    def _member(self, number: int, given: object, keys: KeySource, digits: dict[str, int]) -> Any:
+    def _member(self, number: int, given: dict[str, Any], keys: KeySource, digits: dict[str, int]) -> Any:
         where = f"members[{number}]"
-        if not isinstance(given, dict):
-            raise self._fault("a table [[members]] is expected", where)
         member = copy.deepcopy(given)
-        folder = member.pop("folder", None) or folder_of(str(member.get("legal_name", "")))
+        folder = _folder(member)
+        for name in ("folder", "node"):
+            member.pop(name, None)
         offers = member.get("keys", [{"name": "admin", "role": "admin"}])
         if not isinstance(offers, list) or not all(isinstance(offer, dict) for offer in offers):
             raise self._fault("a list of { name, role } or { key, role } is expected", f"{where}.keys")
@@ -194,10 +276,24 @@ class GenesisFile:
         return DecodeError(what, f"{place}, {field}" if field else place)
 
 
+def read_genesis_file(path: Path) -> GenesisFile:
+    """The genesis file at `path`. Raises `DecodeError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DecodeError(f"can't be read: {why}", str(path)) from None
+    return GenesisFile(text, str(path))
+
+
 def folder_of(legal_name: str) -> str:
     """A folder name for an organisation's keys: its legal name in lower-case ASCII with dashes."""
     words = re.findall(r"[a-z0-9]+", legal_name.lower())
     return "-".join(words)[:64] or "organisation"
+
+
+def _folder(member: dict[str, Any]) -> str:
+    return str(member.get("folder") or folder_of(str(member.get("legal_name", ""))))
 
 
 def line_of(text: str, field: str) -> int:

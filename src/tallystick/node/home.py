@@ -86,6 +86,31 @@ class Home:
         return self.path / "unsettled"
 
     @property
+    def settings(self) -> Path:
+        """How a consortium member's node runs: addresses, peers, snapshots, pruning."""
+        return self.path / "node.toml"
+
+    @property
+    def comet(self) -> Path:
+        """The home of the CometBFT that runs beside a consortium member's node."""
+        return self.path / "cometbft"
+
+    @property
+    def application_socket(self) -> Path:
+        """The local socket on which CometBFT finds the node."""
+        return self.path / "abci.sock"
+
+    @property
+    def snapshots(self) -> Path:
+        """Snapshots for members that join: `<height>/`."""
+        return self.path / "snapshots"
+
+    @property
+    def comet_log(self) -> Path:
+        """What CometBFT says; older parts beside it."""
+        return self.path / "logs" / "cometbft.log"
+
+    @property
     def is_initialised(self) -> bool:
         """Whether a chain was created here."""
         return self.genesis.exists()
@@ -126,6 +151,11 @@ def new_home(given: Path | None) -> Home:
 
 def read_secret_line(path: Path) -> str:
     """The first line of a file that its owner alone may read. Raises `DecodeError`."""
+    return read_private(path).partition("\n")[0]
+
+
+def read_private(path: Path) -> str:
+    """The text of a file that its owner alone may read. Raises `DecodeError`."""
     try:
         mode = path.stat().st_mode & 0o777
         text = path.read_text(encoding="utf-8")
@@ -134,7 +164,7 @@ def read_secret_line(path: Path) -> str:
         raise DecodeError(f"can't be read: {why}", str(path)) from None
     if mode & 0o077:
         raise DecodeError(f"others may read this file (mode {mode:03o}); chmod 600 it first", str(path))
-    return text.partition("\n")[0]
+    return text
 
 
 def own_secret(path: Path) -> bytes:

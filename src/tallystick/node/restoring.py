@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tallystick.kernel.governance.records import Engine
 from tallystick.ledger import restoring, snapshots
 from tallystick.ledger.archive import Archive, ArchivedBlock
 from tallystick.ledger.opening import open_ledger
@@ -28,7 +29,8 @@ def restore(home: Home, source: Path, blocks: Path | None = None, new_chain_id: 
     """Restore `source`, a backup or a snapshot, as the home's ledger, which must not exist.
 
     With `blocks`, a ledger directory that has the complete block log, it catches up to what this node has signed; with
-    `new_chain_id` it goes on under that id. Raises `DecodeError`; an attempt that failed leaves no ledger behind.
+    `new_chain_id` it goes on under that id. A consortium's node fetches what is missing from the others. Raises
+    `DecodeError`; an attempt that failed leaves no ledger behind.
     """
     if blocks is not None and new_chain_id:
         raise DecodeError("either catch up from the block log or go on under a new chain id, not both")
@@ -57,7 +59,9 @@ def _restore_into(draft: Path, home: Home, source: Path, blocks: Path | None, ne
     try:
         if is_snapshot:
             snapshots.restore(source, store)
-        orders = False
+        orders = open_ledger(store, None).genesis.engine is Engine.CONSORTIUM
+        if orders and (blocks is not None or new_chain_id):
+            raise DecodeError("a consortium's node fetches what is missing from the others: restore the copy alone")
         if blocks is not None:
             log = RocksStore(blocks)
             try:

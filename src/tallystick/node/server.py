@@ -1,15 +1,19 @@
-"""Running a node: the embedded engine stays open, commands and pages reach it through the home's socket."""
+"""Running a node: its engine stays open, commands and pages reach it through the home's socket."""
 
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Protocol
 
+from tallystick.kernel.governance.records import Engine as EngineKind
+from tallystick.ledger.engine import Engine
 from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.socket_server import EngineServer
-from tallystick.node.composition import LedgerInUse, node_answers, open_embedded, read_genesis
+from tallystick.node.composition import LedgerInUse, node_answers, open_embedded, open_store, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases
+from tallystick.node.member import MemberNode
 from tallystick.wire.errors import DecodeError
 
 CLOCK_WORD = "clock-word"
@@ -26,41 +30,76 @@ def run_node(
     """
     if node_answers(home):
         raise LedgerInUse("a node runs on this home already", str(home.socket))
-    engine = open_embedded(home, read_genesis(home), passphrases)
-    server = EngineServer(engine, home.socket)
+    genesis = read_genesis(home)
+    node: Node
+    if genesis.engine is EngineKind.CONSORTIUM:
+        node = MemberNode(home, genesis, lambda: open_store(home), note)
+    else:
+        node = EmbeddedNode(home, open_embedded(home, genesis, passphrases), note)
+    server = EngineServer(node.engine, home.socket)
     asked = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         asked.set()
 
     try:
-        engine.expect_load()
-        server.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        started(engine.chain_id, engine.health().height)
-        return _tend(home, engine, asked, note)
+        node.start()
+        server.start()
+        started(node.engine.chain_id, node.engine.health().height)
+        while not asked.wait(LOOK_SECONDS):
+            problem = node.look()
+            if problem:
+                return problem
+        return ""
     finally:
         server.close()
-        engine.close()
+        node.stop()
 
 
-def _tend(home: Home, engine: EmbeddedEngine, asked: threading.Event, note: Callable[[str], None]) -> str:
-    """Look after the engine until somebody asks to stop, or it has stopped by itself."""
-    said = ""
-    while not asked.wait(LOOK_SECONDS):
-        problem = engine.health().problem
+class Node(Protocol):
+    """What runs behind the home's socket."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def start(self) -> None: ...
+
+    def look(self) -> str:
+        """Tell what has changed; returns the problem that stopped it, or nothing."""
+
+    def stop(self) -> None: ...
+
+
+class EmbeddedNode:
+    """The embedded engine in this process."""
+
+    def __init__(self, home: Home, engine: EmbeddedEngine, note: Callable[[str], None]) -> None:
+        self._home = home
+        self.engine = engine
+        self._note = note
+        self._said = ""
+
+    def start(self) -> None:
+        self.engine.expect_load()
+
+    def look(self) -> str:
+        problem = self.engine.health().problem
         if problem.startswith("stopped"):
             return problem
-        if problem != said:
-            note(problem or "the engine takes transactions again")
-            said = problem
-        word = home.path / CLOCK_WORD
+        if problem != self._said:
+            self._note(problem or "the engine takes transactions again")
+            self._said = problem
+        word = self._home.path / CLOCK_WORD
         if word.exists():
-            engine.accept_clock(word.read_text(encoding="utf-8")[:MAX_WORD])
+            self.engine.accept_clock(word.read_text(encoding="utf-8")[:MAX_WORD])
             word.unlink()
-            note("the operator's word on the clock is recorded")
-    return ""
+            self._note("the operator's word on the clock is recorded")
+        return ""
+
+    def stop(self) -> None:
+        self.engine.close()
 
 
 def leave_clock_word(home: Home, word: str) -> None:

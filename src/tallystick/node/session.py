@@ -34,7 +34,7 @@ from tallystick.node.composition import open_engine, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases, StoredKey, stored_keys
 from tallystick.node.lookup import Lookup
-from tallystick.node.reading import PresentState
+from tallystick.node.reading import PresentState, first_kept
 from tallystick.node.signing import Signatories
 from tallystick.wire.envelope import Envelope, sign
 from tallystick.wire.instants import DAY_MS, Instant
@@ -252,7 +252,7 @@ def clock_offsets(engine: Engine, state: PresentState) -> list[tuple[int, int]]:
     if not isinstance(clock, Clock) or not clock.offset_ms:
         return []
     found: list[tuple[int, int]] = []
-    after = Cursor()
+    after = first_kept(engine)
     while batch := engine.events(after, EVENTS_PAGE):
         found.extend(
             (placed.cursor.height, int(Instant.parse(placed.event.facts["to"])) - int(placed.time))
