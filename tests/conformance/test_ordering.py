@@ -2,6 +2,8 @@
 
 import hashlib
 import threading
+import time
+from functools import partial
 
 from tallystick.kernel.documents.anchors import AnchorDocument, Document
 from tallystick.kernel.governance.operations import AdvanceClock
@@ -11,7 +13,8 @@ from tallystick.ledger.engine import Committed, Outcome, RefusedAtDoor, Unknown
 from tallystick.wire import envelope
 from tallystick.wire.instants import DAY_MS, MINUTE_MS
 from tallystick.wire.status import Status
-from tests.conformance.engines import Running
+from tests.conformance.chain import check_chain
+from tests.conformance.engines import OnCometBFT, Running
 from tests.support.members import anchor, key_of, offer
 
 
@@ -197,6 +200,25 @@ def test_outcomes_can_be_called_back(running: Running) -> None:
         running.engine.submit_later(running.consortium.anchoring(f"later {number}"), done)
     assert all_told.wait(30)
     assert len({(accepted(one).height, accepted(one).index) for one in told}) == 50
+
+
+def test_what_waits_outlives_a_cometbft_that_is_killed(member: OnCometBFT) -> None:
+    """With it goes its mempool. Whoever handed in has an outcome all the same, without asking again, and one place."""
+    raws = [member.consortium.anchoring(f"while it is killed {number}") for number in range(600)]
+    told: dict[bytes, Outcome] = {}
+    for number, raw in enumerate(raws):
+        member.engine.submit_later(raw, partial(told.__setitem__, raw))
+        if number % 200 == 150:
+            time.sleep(0.03)  # some wait in the mempool by now, and perhaps some stand in a block
+            member.kill_cometbft()
+    until = time.monotonic() + 40
+    while len(told) < len(raws):
+        assert time.monotonic() < until, f"{len(raws) - len(told)} transactions have no outcome"
+        time.sleep(0.02)
+    places = [accepted(told[raw]) for raw in raws]
+    assert [member.engine.result(body_hash(raw)) for raw in raws] == places
+    assert len({(place.height, place.index) for place in places}) == len(raws)
+    check_chain(member.engine, founded=member.founded)
 
 
 def test_a_closed_engine_answers_unknown(running: Running) -> None:

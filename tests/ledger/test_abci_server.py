@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -280,3 +282,35 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 def test_addresses() -> None:
     assert Address.parse("unix:///run/a b.sock") == Address(path=Path("/run/a b.sock"))
     assert Address.parse("tcp://[::1]:26658") == Address(host="::1", port=26658)
+
+
+def test_what_comes_is_read_while_the_application_is_at_work(tmp_path: Path) -> None:
+    """A CometBFT whose writes wait for a reader spins (see `server`)."""
+    application, may_answer = Recording(), threading.Event()
+    path = tmp_path / "abci.sock"
+    asked = framed(abci.Request(check_tx=abci.RequestCheckTx(tx=bytes(1 << 20))))
+
+    async def serve() -> None:
+        server = AbciServer(application, lambda _: None)
+        server.answer = lambda request: (may_answer.wait(10), AbciServer.answer(server, request))[1]  # type: ignore[method-assign]
+        await server.listen(Address(path=path))
+        listening.set()
+        await asyncio.to_thread(ended.wait)
+        await server.close()
+
+    listening, ended = threading.Event(), threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert listening.wait(10)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as comet:
+            comet.settimeout(3)
+            comet.connect(str(path))
+            for _ in range(8):
+                comet.sendall(asked)  # nothing is answered yet
+            may_answer.set()
+            assert comet.recv(1)
+    finally:
+        may_answer.set()
+        ended.set()
+        thread.join()

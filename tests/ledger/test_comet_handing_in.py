@@ -62,9 +62,11 @@ class FakeComet:
             self.waiting.append(raw)
         return Broadcast(Entry.PASSED_ON)
 
-    def forget(self) -> None:
-        """As after a restart of CometBFT."""
+    def restart(self) -> None:
+        """Start anew: it asks where the application stands, and has forgotten what waited."""
         self.waiting, self.seen = [], set()
+        assert self.application is not None
+        self.application.info(abci.RequestInfo())
 
     def health(self) -> bool:
         return self.is_there
@@ -225,6 +227,19 @@ def test_nobody_waits_for_ever(node: Node, monkeypatch: pytest.MonkeyPatch) -> N
     assert node.engine.health().waiting == 0
 
 
+def test_what_a_mempool_lost_is_passed_on_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cometbft, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(cometbft, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(cometbft, "IDLE_SECONDS", 0.05)
+    raw = node.consortium.anchoring("paper")
+    answer = node.hand_in(raw)
+    node.waits(raw)
+    node.comet.waiting, node.comet.seen = [], set()  # and nobody is told
+    node.waits(raw)
+    node.block()
+    assert answer.outcome() == Committed(1, 0, Status.OK)
+
+
 def test_what_is_in_the_cache_waits_for_its_block(node: Node) -> None:
     raw = node.consortium.anchoring("paper")
     assert isinstance(node.engine.submit(raw, timeout_seconds=0.2), Unknown)
@@ -251,7 +266,7 @@ def test_what_the_door_knows_already_gets_its_receipt(node: Node, monkeypatch: p
     """As above, and CometBFT was started anew meanwhile, so that it asks the door again."""
     raw = node.consortium.anchoring("paper")
     node.block(raw)
-    node.comet.forget()
+    node.comet.restart()
     look_too_early(node, monkeypatch)
     assert node.engine.submit(raw) == Committed(1, 0, Status.OK)
     assert node.comet.waiting == []
@@ -275,14 +290,20 @@ def test_a_restart_of_the_node_loses_no_receipt(node: Node) -> None:
     assert again.outcome() == Committed(2, 0, Status.OK)
 
 
-def test_a_restart_of_cometbft_forgets_what_waits_and_it_is_handed_in_again(node: Node) -> None:
-    raw = node.consortium.anchoring("paper")
-    assert isinstance(node.engine.submit(raw, timeout_seconds=0.2), Unknown)
-    node.comet.forget()
-    again = node.hand_in(raw)
-    node.waits(raw)
+def test_a_cometbft_that_was_started_anew_is_handed_what_waits(node: Node) -> None:
+    """Nobody who waits has to ask again; who gave up has to."""
+    raws = [node.consortium.anchoring(f"{number}") for number in range(3)]
+    assert isinstance(node.engine.submit(raws[0], timeout_seconds=0.2), Unknown)
+    answers = [node.hand_in(raw) for raw in raws[1:]]
+    node.waits(*raws)
+    node.comet.restart()
+    node.waits(*raws[1:])
     node.block()
-    assert again.outcome() == Committed(1, 0, Status.OK)
+    assert [answer.outcome() for answer in answers] == [Committed(1, 0, Status.OK), Committed(1, 1, Status.OK)]
+    again = node.hand_in(raws[0])
+    node.waits(raws[0])
+    node.block()
+    assert again.outcome() == Committed(2, 0, Status.OK)
 
 
 def test_several_who_hand_in_the_same_bytes_are_all_told(node: Node) -> None:

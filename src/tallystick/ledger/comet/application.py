@@ -65,6 +65,9 @@ class Snapshots(Protocol):
 class Watcher(Protocol):
     """Who waits for outcomes on this node."""
 
+    def started(self) -> None:
+        """CometBFT was started: it asks where the ledger stands, and nothing waits in its mempool."""
+
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         """The mempool's door refused a transaction."""
 
@@ -73,21 +76,31 @@ class Watcher(Protocol):
 
 
 class LedgerApplication:
-    """One node's answers to its CometBFT. `wall_clock_ns` is this machine's time."""
+    """One node's answers to its CometBFT. `wall_clock_ns` is this machine's time.
+
+    `commit_wait_ns` is how long CometBFT is set to wait after each block, which is no idleness.
+    """
 
     def __init__(
-        self, ledger: DecidedLedger, watcher: Watcher, snapshots: Snapshots, wall_clock_ns: Callable[[], int]
+        self,
+        ledger: DecidedLedger,
+        watcher: Watcher,
+        snapshots: Snapshots,
+        wall_clock_ns: Callable[[], int],
+        commit_wait_ns: int = 0,
     ) -> None:
         self._ledger = ledger
         self._watcher = watcher
         self._snapshots = snapshots
         self._wall_clock_ns = wall_clock_ns
+        self._fresh_ns = STALE_NS + commit_wait_ns
         self._busy_ns = 0  # what the last block took here, from its decision to the disk: no idleness
         self._decided_ns = 0
 
     # Information and the chain's beginning
 
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
+        self._watcher.started()
         height = self._ledger.height
         return abci.ResponseInfo(
             data="tallystick",
@@ -169,7 +182,7 @@ class LedgerApplication:
 
     def prepare_proposal(self, request: abci.RequestPrepareProposal) -> abci.ResponsePrepareProposal:
         idle_ns = self._wall_clock_ns() - _nanoseconds(request.time) - self._busy_ns
-        if idle_ns > STALE_NS:
+        if idle_ns > self._fresh_ns:
             return abci.ResponsePrepareProposal()
         return abci.ResponsePrepareProposal(txs=list(dict.fromkeys(request.txs))[:MAX_BLOCK_TRANSACTIONS])
 

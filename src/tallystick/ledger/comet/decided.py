@@ -19,7 +19,7 @@ from tallystick.kernel.chain_rows import Clock
 from tallystick.kernel.core.refusal import Refusal, refuse
 from tallystick.kernel.core.step import Block, Misbehaviour
 from tallystick.kernel.genesis import Genesis
-from tallystick.kernel.transaction import Transaction, is_wake, read, read_decided
+from tallystick.kernel.transaction import Transaction, is_wake, read, read_decided, wake_bytes
 from tallystick.ledger.archive import NS_PER_MS, Archive
 from tallystick.ledger.engines.reading import StoreReading
 from tallystick.ledger.execution import BlockExecution, Done, ExecutedBlock, TurnedAway
@@ -35,7 +35,7 @@ from tallystick.wire.instants import MINUTE_MS, Instant
 from tallystick.wire.status import Status
 
 MAX_BLOCK_TRANSACTIONS = 4_000
-CACHED_TRANSACTIONS = 100_000
+CACHED_BYTES = 64 << 20  # of transactions that wait for their block and were read; read again costs time alone
 
 
 def wall_clock_ms() -> int:
@@ -77,6 +77,7 @@ class DecidedLedger(StoreReading):
         self._clock = clock
         self._executed: Executed | None = None
         self._checked: OrderedDict[bytes, Transaction] = OrderedDict()
+        self._checked_bytes = 0
         self._door_day = (-1, datetime.date.min)
         self.faults: list[str] = []
 
@@ -88,6 +89,7 @@ class DecidedLedger(StoreReading):
             self._tip = self._opened.tip
             self._executed = None
             self._checked.clear()
+            self._checked_bytes = 0
 
     @property
     def initial_height(self) -> int:
@@ -110,23 +112,30 @@ class DecidedLedger(StoreReading):
 
     # The mempool's door
 
-    def read_once(self, raw: bytes) -> Transaction | Refusal:
-        """Decode a transaction and check its signatures, or remember that it was done."""
-        known = self._checked.get(raw)
-        if known is not None:
-            return known
-        transaction = read(raw)
-        if not isinstance(transaction, Refusal):
-            self._checked[raw] = transaction
-            if len(self._checked) > CACHED_TRANSACTIONS:
-                self._checked.popitem(last=False)
-        return transaction
+    def _read(self, raw: bytes) -> Transaction | Refusal:
+        """Decode a transaction and check its signatures, where that was not done before."""
+        return self._checked.get(raw) or read(raw)
+
+    def _remember(self, transaction: Transaction) -> None:
+        """Keep what was read until its block comes, the youngest first; what strangers sign is not let in here."""
+        raw = transaction.raw
+        if raw in self._checked:
+            return
+        self._checked[raw] = transaction
+        self._checked_bytes += len(raw)
+        while self._checked_bytes > CACHED_BYTES:
+            self._checked_bytes -= len(self._checked.popitem(last=False)[0])
+
+    def _forget_read(self, raws: Iterable[bytes]) -> None:
+        for raw in raws:
+            if self._checked.pop(raw, None) is not None:
+                self._checked_bytes -= len(raw)
 
     def check(self, raw: bytes) -> Refusal | None:
         """Why a transaction may not wait for a block on this node, or None."""
-        if is_wake(raw):
-            return None if self.is_due() else refuse(Status.WAKE)
-        transaction = self.read_once(raw)
+        if is_wake(raw):  # of many heights there could be many at once, and each would take its place in a block
+            return None if raw == wake_bytes(self._tip.height + 1) and self.is_due() else refuse(Status.WAKE)
+        transaction = self._read(raw)
         if isinstance(transaction, Refusal):
             return transaction
         body = transaction.body
@@ -135,7 +144,10 @@ class DecidedLedger(StoreReading):
             same = earlier.body_hash == transaction.body_hash
             status = Status.ALREADY_ORDERED if same else Status.DUPLICATE_ID_OTHER_CONTENT
             return refuse(status, height=earlier.height, index=earlier.index)
-        return machine.door(self._opened.state, self._opened.chain, self._next_block(), transaction)
+        refusal = machine.door(self._opened.state, self._opened.chain, self._next_block(), transaction)
+        if refusal is None:
+            self._remember(transaction)
+        return refusal
 
     def is_due(self) -> bool:
         """Whether a block made now would have due work to do."""
@@ -162,8 +174,12 @@ class DecidedLedger(StoreReading):
             if raw in seen or len(raw) > MAX_BYTES or len(seen) == MAX_BLOCK_TRANSACTIONS:
                 return False
             seen.add(raw)
-            if not is_wake(raw) and isinstance(self.read_once(raw), Refusal):
+            if is_wake(raw):
+                continue
+            transaction = self._read(raw)
+            if isinstance(transaction, Refusal):
                 return False
+            self._remember(transaction)
         return True
 
     def execute(self, decided: Decided) -> Executed:
@@ -212,8 +228,7 @@ class DecidedLedger(StoreReading):
             self._tip = tip
         self._executed = None
         self.faults = (self.faults + block.faults)[-100:]
-        for raw in decided.transactions:
-            self._checked.pop(raw, None)
+        self._forget_read(decided.transactions)
         with self._committed:
             self._committed.notify_all()
         return executed

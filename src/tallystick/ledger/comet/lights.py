@@ -10,7 +10,16 @@ from dataclasses import replace
 from tallystick.ledger.archive import BlockBody, Light
 from tallystick.ledger.comet.rpc import CometRpc, SignedHeader
 from tallystick.proof import light_client
-from tallystick.proof.comet import ABSENT, BlockIdFlag, Commit, CommitSig, LightBlock, ValidatorSet, data_hash
+from tallystick.proof.comet import (
+    ABSENT,
+    BlockIdFlag,
+    Commit,
+    CommitSig,
+    LightBlock,
+    Validator,
+    ValidatorSet,
+    data_hash,
+)
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.keys import verifies
 
@@ -57,11 +66,13 @@ def sound(commit: Commit, chain_id: str, validators: ValidatorSet) -> Commit:
     """`commit` without the votes that do not verify."""
     votes = []
     for index, (validator, vote) in enumerate(zip(validators.validators, commit.signatures, strict=False)):
-        votes.append(vote if _holds(commit, chain_id, index, validator.public_key, vote) else ABSENT)
+        votes.append(vote if _holds(commit, chain_id, index, validator, vote) else ABSENT)
     return replace(commit, signatures=tuple(votes))
 
 
-def _holds(commit: Commit, chain_id: str, index: int, public_key: bytes, vote: CommitSig) -> bool:
+def _holds(commit: Commit, chain_id: str, index: int, validator: Validator, vote: CommitSig) -> bool:
     if vote.flag is BlockIdFlag.ABSENT:
         return True
-    return verifies(public_key, commit.vote_sign_bytes(chain_id, index), vote.signature)
+    if vote.validator_address != validator.address:
+        return False
+    return verifies(validator.public_key, commit.vote_sign_bytes(chain_id, index), vote.signature)

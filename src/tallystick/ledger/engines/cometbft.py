@@ -11,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
 
 from tallystick.kernel.core.refusal import Fact, Refusal
 from tallystick.kernel.genesis import Genesis
@@ -19,7 +21,16 @@ from tallystick.ledger.archive import Archive, Light
 from tallystick.ledger.comet.decided import DecidedLedger, Executed, outcomes_of, wall_clock_ms
 from tallystick.ledger.comet.lights import fetch_light, fetch_other_light
 from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
-from tallystick.ledger.engine import Committed, Health, HeightUnavailable, Outcome, RefusedAtDoor, Unknown
+from tallystick.ledger.engine import (
+    Committed,
+    Health,
+    HeightUnavailable,
+    ManyProven,
+    Outcome,
+    RefusedAtDoor,
+    StateProof,
+    Unknown,
+)
 from tallystick.ledger.execution import Done
 from tallystick.ledger.store import Batch, Store
 from tallystick.proof.comet import LightBlock
@@ -27,11 +38,14 @@ from tallystick.wire.errors import DecodeError
 from tallystick.wire.status import Status
 
 IDLE_SECONDS = 1.0
+PROOF_SECONDS = 5.0  # how long a reader waits for the block that proves the last one
 LIGHT_SECONDS = 5.0  # how long a reader waits for the header and commit of a block that is committed
 WAKE_SECONDS = 1.0
 BEGINNING_SECONDS = 30.0  # between two looks for headers that this node misses from before it joined
 RETRY_SECONDS = 0.25
-WAITING_SECONDS = 600.0  # so long a transaction is passed on again while CometBFT takes none
+WAITING_SECONDS = 600.0  # so long a transaction is waited for, and passed on again while CometBFT takes none
+SWEEP_SECONDS = 5.0
+AGAIN_SECONDS = 15.0  # so long a transaction waits for a block before it is passed on once more
 MAX_WAITING = 200_000  # no more than CometBFT's mempool takes
 
 _log = logging.getLogger(__name__)
@@ -44,6 +58,8 @@ class _Waiting:
     raw: bytes
     body_hash: bytes
     until: float
+    passed_at: float = inf
+    is_passed_on: bool = False  # it may be in a mempool, here or elsewhere
     done: list[Callable[[Outcome], None]] = field(default_factory=list)
 
 
@@ -133,6 +149,7 @@ class CometEngine(DecidedLedger):
                 waiting = self._waiting.get(raw)
                 if waiting is None:
                     waiting = self._waiting[raw] = _Waiting(raw, body_hash, time.monotonic() + WAITING_SECONDS)
+                waiting.until = time.monotonic() + WAITING_SECONDS
                 waiting.done.append(done)
                 self._outgoing.append(waiting)
                 self._changed.notify()
@@ -170,6 +187,12 @@ class CometEngine(DecidedLedger):
             done(outcome)
 
     # What the application tells
+
+    def started(self) -> None:
+        """CometBFT is there anew, and its mempool is empty: what waits is passed on once more."""
+        with self._changed:
+            self._outgoing = deque(self._waiting.values())
+            self._changed.notify()
 
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         """The mempool's door refused a transaction that may be waited for here."""
@@ -212,7 +235,12 @@ class CometEngine(DecidedLedger):
     # Passing on
 
     def _send(self) -> None:
+        swept_at = time.monotonic()
         while True:
+            if time.monotonic() - swept_at > SWEEP_SECONDS:
+                swept_at = time.monotonic()
+                self._give_up_the_oldest(swept_at)
+                self._look_after_the_old(swept_at)
             with self._changed:
                 if not self._outgoing and not self._stopping:
                     self._changed.wait(IDLE_SECONDS)
@@ -225,8 +253,23 @@ class CometEngine(DecidedLedger):
             elif not batch:
                 self._wake()
 
+    def _give_up_the_oldest(self, now: float) -> None:
+        """Let nobody wait for ever: what was passed on may have been lost, with the mempools that held it."""
+        with self._changed:
+            oldest = [waiting.raw for waiting in self._waiting.values() if waiting.until < now]
+        for raw in oldest:
+            self._settle(raw, Unknown("no block of this node held it in time"))
+
+    def _look_after_the_old(self, now: float) -> None:
+        """Pass on once more what no block came to hold: a mempool forgets with its process, and says nothing of it."""
+        with self._changed:
+            old = (waiting for waiting in self._waiting.values() if now - waiting.passed_at > AGAIN_SECONDS)
+            self._outgoing.extend(islice(old, BATCH_TRANSACTIONS))
+
     def _pass_on(self, batch: list[_Waiting]) -> None:
         raws = [waiting.raw for waiting in batch]
+        for waiting in batch:
+            waiting.passed_at = time.monotonic()
         try:
             answers = self._rpc.broadcast(raws, is_checked=False)
             self._unreachable = ""
@@ -258,13 +301,18 @@ class CometEngine(DecidedLedger):
     def _entered(self, waiting: _Waiting, answer: Broadcast) -> Outcome | None:
         """What is known of a transaction by its entry into the mempool, if anything."""
         match answer.entry:
+            case Entry.FULL if waiting.is_passed_on:  # asked before it is looked for: it may wait there since earlier
+                return self._archive.result(waiting.body_hash)
             case Entry.FULL:
                 return RefusedAtDoor(Status.BLOCK_FULL, {"limit": MAX_WAITING})
             case Entry.TOO_LARGE:
                 return RefusedAtDoor(Status.TOO_LARGE, {"size": len(waiting.raw)})
             case Entry.FAILED:
                 return Unknown(answer.log)
+            case Entry.CATCHING_UP:
+                return None
             case _:
+                waiting.is_passed_on = True
                 return self._archive.result(waiting.body_hash)  # it may have been ordered meanwhile
 
     def _wake(self) -> None:
@@ -294,6 +342,14 @@ class CometEngine(DecidedLedger):
         if self._next_light <= height <= self._tip.height:
             self._wait_until(lambda: self._archive.light(height) is not None or self._closed, LIGHT_SECONDS)
         return super().light_block(height)
+
+    def prove(self, key: str) -> StateProof:
+        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
+        return super().prove(key)
+
+    def prove_many(self, keys: list[str]) -> ManyProven:
+        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
+        return super().prove_many(keys)
 
     @property
     def archived_until(self) -> int:
