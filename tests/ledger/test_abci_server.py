@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Recording:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.fails_at = ""
+        self.takes_seconds = 0.0
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
         if name.startswith("_") or name not in METHODS:
@@ -31,6 +33,7 @@ class Recording:
 
         def answer(request: Any) -> Any:
             self.asked.append(name)
+            time.sleep(self.takes_seconds)
             if name == self.fails_at:
                 raise RuntimeError("the disk is gone")
             return METHODS[name](request)
@@ -314,3 +317,21 @@ def test_what_comes_is_read_while_the_application_is_at_work(tmp_path: Path) -> 
         may_answer.set()
         ended.set()
         thread.join()
+
+
+def test_a_flood_on_one_connection_leaves_the_others_their_turn(tmp_path: Path) -> None:
+    """Megabytes of transactions may have come while a block was executed; the next block must not wait for them all."""
+    count = 300
+
+    async def story(server: Running) -> None:
+        async with server.peer() as flood, server.peer() as other:
+            server.application.takes_seconds = 0.005
+            flood.send(framed(abci.Request(check_tx=abci.RequestCheckTx(tx=b"x"))) * count)
+            other.send(framed(abci.Request(info=abci.RequestInfo())))
+            await other.read()
+            assert server.application.asked.index("info") < count / 2
+            for _ in range(count):
+                assert (await flood.read()).check_tx.data == b"x"
+            assert (await flood.ask(query=abci.RequestQuery(data=b"key"))).query.key == b"key"
+
+    run(tmp_path, story)

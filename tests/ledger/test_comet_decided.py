@@ -39,6 +39,9 @@ class Watching:
         self.turned_down: list[tuple[bytes, Status]] = []
         self.blocks: list[Executed] = []
 
+    def started(self) -> None:
+        return
+
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         self.turned_down.append((raw, refusal.status))
 

@@ -6,6 +6,8 @@ told of another day than today, CometBFT's clock is off by that much (tests/faul
 is the node's.
 """
 
+import os
+import signal
 import socket
 import tempfile
 import time
@@ -120,6 +122,14 @@ class Member:
         self._abci.stop()
         self.engine.close()
         self._short.cleanup()
+
+    def kill_cometbft(self) -> None:
+        """SIGKILL; its node starts it again."""
+        until = time.monotonic() + START_SECONDS
+        while (pid := self._comet.pid) is None:
+            assert time.monotonic() < until, self._comet.problem
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGKILL)
 
     def await_first_block(self, initial_height: int) -> None:
         """Until it takes transactions and the first block stands."""

@@ -103,12 +103,12 @@ def read(raw: bytes) -> Transaction | Refusal:
     """Decode a transaction and check all that needs no state: canonical form, fields, and every signature."""
     if len(raw) > envelope.MAX_BYTES:
         return refuse(Status.TOO_LARGE, size=len(raw), limit=envelope.MAX_BYTES)
-    if canonical.is_nested_too_deep(raw):
-        return refuse(Status.NOT_CANONICAL, reason=f"nested deeper than {canonical.MAX_DEPTH}")
     try:
         parts = _ENVELOPE.decode(raw)
     except codec.UNREADABLE as error:
         return refuse(Status.NOT_CANONICAL, reason=f"not an envelope: {error}")
+    if canonical.is_nested_too_deep(raw):
+        return refuse(Status.NOT_CANONICAL, reason=f"nested deeper than {canonical.MAX_DEPTH}")
     body = bytes(parts.body)
     try:
         parsed = _BODY.decode(body)

@@ -14,12 +14,14 @@ from tallystick.kernel.core.refusal import Fact
 from tallystick.ledger.engine import Committed, Cursor, PlacedEvent
 from tallystick.ledger.receipts import PLACE_BYTES, Receipt, place_of
 from tallystick.ledger.store import Batch, Family, Store
-from tallystick.proof.comet import ABSENT, BlockIdFlag, Commit, CommitSig, Header
+from tallystick.proof.comet import ABSENT, BlockIdFlag, Commit, Header
+from tallystick.proof.timestamps import NS_PER_SECOND
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import BY_LABEL
 
 NS_PER_MS = 1_000_000
+_REACH = 2**63
 
 
 class BlockBody(msgspec.Struct, frozen=True, array_like=True):
@@ -58,9 +60,17 @@ class ArchivedBlock(msgspec.Struct, frozen=True):
         return self.body.transactions
 
 
+class _LightRow(msgspec.Struct, frozen=True, array_like=True):
+    """A light as it is stored. `far`: seconds and nanoseconds of votes that 64 bits of nanoseconds don't reach."""
+
+    header: Header
+    commit: Commit
+    far: tuple[tuple[int, int, int], ...] = ()
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _body = msgspec.msgpack.Decoder(BlockBody)
-_light = msgspec.msgpack.Decoder(Light)
+_light = msgspec.msgpack.Decoder(_LightRow)
 _events = msgspec.json.Decoder(list[Event])
 
 
@@ -83,16 +93,31 @@ def encode_body(body: BlockBody) -> bytes:
 
 
 def encode_light(light: Light) -> bytes:
-    """The row of a block's light. Who is absent has CometBFT's zero time, year 1, which no 64-bit count holds: 0."""
-    return _encode(_with_absent(light, replace(ABSENT, timestamp=0)))
+    """The row of a block's light.
 
-
-def _with_absent(light: Light, absent: CommitSig) -> Light:
+    CometBFT takes any time of the years 1 to 9999 in a vote (types/vote.go, ValidateBasic), of which 64 bits of
+    nanoseconds hold 292: one validator alone must not keep a header out. Who is absent has the zero time, year 1: 0.
+    """
     votes = light.commit.signatures
-    if all(vote.flag is not BlockIdFlag.ABSENT for vote in votes):
-        return light
-    signatures = tuple(absent if vote.flag is BlockIdFlag.ABSENT else vote for vote in votes)
-    return Light(light.header, replace(light.commit, signatures=signatures))
+    far = {place: vote for place, vote in enumerate(votes) if not -_REACH <= vote.timestamp < _REACH}
+    stored = tuple(replace(vote, timestamp=0) if place in far else vote for place, vote in enumerate(votes))
+    dates = tuple(
+        (place, *divmod(vote.timestamp, NS_PER_SECOND))
+        for place, vote in far.items()
+        if vote.flag is not BlockIdFlag.ABSENT
+    )
+    commit = replace(light.commit, signatures=stored) if far else light.commit
+    return _encode(_LightRow(light.header, commit, dates) if dates else Light(light.header, commit))
+
+
+def _with_dates(row: _LightRow) -> Light:
+    far = {place: seconds * NS_PER_SECOND + nanos for place, seconds, nanos in row.far}
+    votes = row.commit.signatures
+    if not far and all(vote.flag is not BlockIdFlag.ABSENT for vote in votes):
+        return Light(row.header, row.commit)
+    dated = (replace(vote, timestamp=far.get(place, vote.timestamp)) for place, vote in enumerate(votes))
+    signatures = tuple(ABSENT if vote.flag is BlockIdFlag.ABSENT else vote for vote in dated)
+    return Light(row.header, replace(row.commit, signatures=signatures))
 
 
 def decode_body(raw: bytes, height: int) -> BlockBody:
@@ -106,7 +131,7 @@ def decode_body(raw: bytes, height: int) -> BlockBody:
 def decode_light(raw: bytes, height: int) -> Light:
     """The archived header and commit of a height. Raises `DecodeError` on damage."""
     try:
-        return _with_absent(_light.decode(raw), ABSENT)
+        return _with_dates(_light.decode(raw))
     except msgspec.DecodeError as error:
         raise DecodeError(f"the archived header can't be read: {error}", f"block {height}") from None
 

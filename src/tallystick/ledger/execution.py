@@ -18,6 +18,8 @@ from tallystick.kernel.core import codec
 from tallystick.kernel.core.refusal import Fact, Refusal, refuse
 from tallystick.kernel.core.state import Overlay, State
 from tallystick.kernel.core.step import Block, Chain, Misbehaviour
+from tallystick.kernel.genesis import PROTOCOL_VERSION
+from tallystick.kernel.governance.records import Protocol as Rules
 from tallystick.kernel.transaction import Transaction
 from tallystick.ledger.committed import BLIND_BYTES
 from tallystick.ledger.receipts import Receipt, receipt_key
@@ -25,7 +27,7 @@ from tallystick.ledger.store import Batch, Family
 from tallystick.ledger.tree import Tree, TreeDelta
 from tallystick.ledger.validators import put_changed_validators
 from tallystick.proof.state_proof import app_hash, next_receipts_root
-from tallystick.wire.errors import InvariantViolation
+from tallystick.wire.errors import DecodeError, InvariantViolation
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
 
@@ -132,6 +134,7 @@ class BlockExecution:
         self._tree = tree
         self._chain = chain
         self._roots = roots
+        _check_rules(state, height)
         self._overlay = Overlay(state)
         clock = state.find("clock/chain")
         now = header_time.plus(clock.offset_ms) if isinstance(clock, Clock) else header_time
@@ -261,6 +264,18 @@ class BlockExecution:
         for done in self._ordered.values():
             digest.update(_sha256(done.receipt.body_hash + done.data).digest())
         return next_receipts_root(self._roots.receipts, self.block.height, digest.digest())
+
+
+def _check_rules(state: State, height: int) -> None:
+    """Raise `DecodeError` where a block is under rules that this program does not know (protocol.adopt)."""
+    rules = state.find("protocol/chain")
+    for adopted in rules.versions if isinstance(rules, Rules) else ():
+        if adopted.version > PROTOCOL_VERSION and adopted.from_height <= height:
+            raise DecodeError(
+                f"from height {adopted.from_height} on version {adopted.version} of the rules holds, and this program"
+                f" knows no later one than {PROTOCOL_VERSION}: install a release that does; nothing is lost",
+                f"block {height}",
+            )
 
 
 def turned_away_data(refusal: Refusal) -> bytes:

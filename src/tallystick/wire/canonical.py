@@ -24,6 +24,7 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_TOO_DEEP = b"[" * (MAX_DEPTH + 1)
 
 
 def text_fault(text: str) -> str | None:
@@ -60,15 +61,17 @@ def _escapes_control(raw: bytes) -> bool:
 
 
 def is_nested_too_deep(raw: bytes) -> bool:
-    """Whether objects and lists stand in each other more than `MAX_DEPTH` deep, found without parsing.
+    """Whether objects and lists stand in each other more than `MAX_DEPTH` deep, in bytes that are JSON.
 
-    A parser must be asked only afterwards: how deep one goes before it gives up follows from the version of Python and
-    from how deep its caller stands, and nodes that differ in whether a transaction can be read would fork the chain.
+    How deep a parser goes before it gives up follows from the version of Python and from how deep its caller stands:
+    nodes that differ in whether a transaction can be read would fork the chain.
     """
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return False
     left = _STRING.sub(b"", raw).translate(_AS_LISTS, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
+        if not left or _TOO_DEEP in left:
+            break
         left = left.replace(b"[]", b"")  # the innermost of each
     return bool(left)
 

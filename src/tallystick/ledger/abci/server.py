@@ -34,6 +34,7 @@ MAX_LENGTH_BYTES = 5  # of a varint that a length up to that fits into
 READ_BYTES = 1 << 20
 UNREAD_BYTES = 64 << 20  # of a connection, that have come and not been answered: no more is read from it
 GATHERING_SECONDS = 0.01  # transactions to be checked come one by one; so many at once cost a fraction each
+TURN_SECONDS = 0.05
 HIGH_WATER_BYTES = 8 << 20  # of answers that CometBFT has not read yet: no more is read from it
 UNSUPPORTED = ("insert_tx", "reap_txs")
 """Newer methods, for a mempool of the application's own, which this one does not have."""
@@ -200,6 +201,9 @@ class _Connection(asyncio.Protocol):
         self._answers: list[bytes] = []
         self._is_closing = False
         self._is_unheard = False
+        self._is_left = False  # whether more has come than one turn was enough for
+        self._is_at_end = False
+        self._goes_on = False  # by a turn that is asked for already
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
@@ -226,23 +230,39 @@ class _Connection(asyncio.Protocol):
 
     def _take(self) -> None:
         """Answer what has come, unless CometBFT leaves too many answers unread; then it is left with the reader."""
-        if self._is_closing or self._is_unheard or self._reader is None:
+        if self._is_closing or self._is_unheard or self._goes_on or self._reader is None:
             return
-        came, is_at_end = self._reader.taken()
-        self._came += came
+        was_left = self._is_left
+        if not was_left:
+            came, self._is_at_end = self._reader.taken()
+            self._came += came
         try:
-            self._answer_whole_messages()
+            self._is_left = self._answer_whole_messages()
         except (DecodeError, MalformedMessage) as error:
             self.hang_up(str(error))
             return
         self._flush()
-        if is_at_end and self._transport is not None:
+        if self._is_left or was_left:
+            self._goes_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self._is_at_end and self._transport is not None:
             self._transport.close()
 
-    def _answer_whole_messages(self) -> None:
-        """Answer every message that has come whole; what is left waits for the rest of it."""
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._take()
+
+    def _answer_whole_messages(self) -> bool:
+        """Answer the messages that have come whole, for one turn; whether there may be more of them.
+
+        After a turn the other connections have theirs: a flood of transactions holds no block up.
+        """
         came, at = self._came, 0
+        until = time.monotonic() + TURN_SECONDS
         while (found := _length_at(came, at)) is not None:
+            if at and time.monotonic() > until:
+                del came[:at]
+                return True
             length, start = found
             if len(came) - start < length:
                 break
@@ -250,6 +270,7 @@ class _Connection(asyncio.Protocol):
             at = start + length
             self._answers.append(_FLUSHED if message == _FLUSH else self._answer(abci.Request.FromString(message)))
         del came[:at]
+        return False
 
     def _answer(self, request: abci.Request) -> bytes:
         if self._reader is not None and not self._reader.gathers and request.WhichOneof("value") == "check_tx":
