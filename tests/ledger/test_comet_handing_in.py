@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from tallystick.kernel.transaction import is_wake
+from tallystick.kernel.transaction import Seen, is_wake
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.comet.application import LedgerApplication
 from tallystick.ledger.comet.rpc import Broadcast, CometRpc, Entry, RpcUnreachable, SignedHeader
@@ -238,6 +238,31 @@ def test_what_a_mempool_lost_is_passed_on_again(node: Node, monkeypatch: pytest.
     node.waits(raw)
     node.block()
     assert answer.outcome() == Committed(1, 0, Status.OK)
+
+
+def test_what_came_before_the_block_it_builds_on_is_let_in_after_it(node: Node) -> None:
+    """By gossip, from a member that had the block already; nobody waits for it here."""
+    block = hashlib.sha256(b"1").hexdigest()
+    raw = node.consortium.anchoring("paper", seen=Seen(height=1, block=block))
+    assert node.comet.application is not None
+    assert node.comet.application.check_tx(abci.RequestCheckTx(tx=raw)).code == Status.SEEN_UNKNOWN.number
+    node.block()
+    node.waits(raw)
+    node.block()
+    assert node.engine.transactions(2) == [raw]
+
+
+def test_what_stays_refused_is_given_up(node: Node) -> None:
+    raw = node.consortium.anchoring("paper", seen=Seen(height=1, block="0" * 64))
+    assert node.comet.application is not None
+    node.comet.application.check_tx(abci.RequestCheckTx(tx=raw))
+    for tries in (1, 2):
+        node.block()
+        node.until(lambda tries=tries: node.comet.came == [raw] * tries)  # type: ignore[misc]
+    for _ in range(3):
+        node.block()
+    node.engine.submit(node.consortium.anchoring("another"), timeout_seconds=0.1)
+    assert node.comet.came.count(raw) == 2
 
 
 def test_what_is_in_the_cache_waits_for_its_block(node: Node) -> None:

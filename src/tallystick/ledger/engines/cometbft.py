@@ -8,8 +8,9 @@ answered from the ledger where they were ordered meanwhile (DESIGN section 6).
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
@@ -47,6 +48,9 @@ WAITING_SECONDS = 600.0  # so long a transaction is waited for, and passed on ag
 SWEEP_SECONDS = 5.0
 AGAIN_SECONDS = 15.0  # so long a transaction waits for a block before it is passed on once more
 MAX_WAITING = 200_000  # no more than CometBFT's mempool takes
+MAY_BE_BEHIND = (Status.KEY_UNKNOWN, Status.SEEN_UNKNOWN, Status.POLICY_NOT_MET)
+"""Why the door of a member that has not got the last block yet refuses what another's let in."""
+MAX_BEHIND, MAX_BEHIND_BYTES, BEHIND_TRIES = 256, 64 << 10, 2
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +86,8 @@ class CometEngine(DecidedLedger):
         self._others = others
         self._waiting: dict[bytes, _Waiting] = {}
         self._outgoing: deque[_Waiting] = deque()
+        self._behind: OrderedDict[bytes, int] = OrderedDict()
+        self._nudges: list[bytes] = []
         self._changed = threading.Condition()
         self._fault = ""
         self._unreachable = ""
@@ -198,6 +204,23 @@ class CometEngine(DecidedLedger):
         """The mempool's door refused a transaction that may be waited for here."""
         if raw in self._waiting:
             self._settle(raw, self._outcome_of(raw, refusal.status, refusal.facts))
+        elif refusal.status in MAY_BE_BEHIND and len(raw) <= MAX_BEHIND_BYTES and raw not in self._behind:
+            self._behind[raw] = BEHIND_TRIES
+            if len(self._behind) > MAX_BEHIND:
+                self._behind.popitem(last=False)
+
+    def _catch_up(self) -> None:
+        """Let transactions in that came from another member before the block that they build on.
+
+        That member's CometBFT passes each on once, and this one's forgets what the door refused: with too few members
+        that have it, an idle chain would never propose it.
+        """
+        for raw, left in list(self._behind.items()):
+            if left:
+                self._behind[raw] = left - 1
+                self._nudges.append(raw)
+            else:
+                del self._behind[raw]
 
     def committed(self, executed: Executed) -> None:
         """Let out the outcomes of a block that is on the disk."""
@@ -211,6 +234,7 @@ class CometEngine(DecidedLedger):
                 else:
                     self._settle(raw, self._outcome_of(raw, outcome.status, outcome.facts))
         with self._changed:
+            self._catch_up()
             self._changed.notify_all()
 
     def _outcome_of(self, raw: bytes, status: Status, facts: dict[str, Fact]) -> Outcome:
@@ -242,11 +266,15 @@ class CometEngine(DecidedLedger):
                 self._give_up_the_oldest(swept_at)
                 self._look_after_the_old(swept_at)
             with self._changed:
-                if not self._outgoing and not self._stopping:
+                if not self._outgoing and not self._nudges and not self._stopping:
                     self._changed.wait(IDLE_SECONDS)
                 if self._stopping:
                     return
+                nudges, self._nudges = self._nudges, []
                 batch = [self._outgoing.popleft() for _ in range(min(BATCH_TRANSACTIONS, len(self._outgoing)))]
+            if nudges:
+                with suppress(RpcUnreachable, RpcRefused, DecodeError):
+                    self._rpc.broadcast(nudges, is_checked=False)
             wanted = [waiting for waiting in batch if waiting.raw in self._waiting]
             if wanted:
                 self._pass_on(wanted)
