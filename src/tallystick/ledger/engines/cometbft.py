@@ -18,31 +18,23 @@ from math import inf
 from tallystick.kernel.core.refusal import Fact, Refusal
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.transaction import body_hash_of, wake_bytes
-from tallystick.ledger.archive import Archive, Light
-from tallystick.ledger.comet.decided import DecidedLedger, Executed, outcomes_of, wall_clock_ms
-from tallystick.ledger.comet.lights import fetch_light, fetch_other_light
+from tallystick.ledger.comet.decided import Executed, outcomes_of, wall_clock_ms
+from tallystick.ledger.comet.gathering import GatheringLedger
 from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
 from tallystick.ledger.engine import (
     Committed,
     Health,
-    HeightUnavailable,
-    ManyProven,
     Outcome,
     RefusedAtDoor,
-    StateProof,
     Unknown,
 )
 from tallystick.ledger.execution import Done
-from tallystick.ledger.store import Batch, Store
-from tallystick.proof.comet import LightBlock
+from tallystick.ledger.store import Store
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.status import Status
 
 IDLE_SECONDS = 1.0
-PROOF_SECONDS = 5.0  # how long a reader waits for the block that proves the last one
-LIGHT_SECONDS = 5.0  # how long a reader waits for the header and commit of a block that is committed
 WAKE_SECONDS = 1.0
-BEGINNING_SECONDS = 30.0  # between two looks for headers that this node misses from before it joined
 RETRY_SECONDS = 0.25
 WAITING_SECONDS = 600.0  # so long a transaction is waited for, and passed on again while CometBFT takes none
 SWEEP_SECONDS = 5.0
@@ -67,7 +59,7 @@ class _Waiting:
     done: list[Callable[[Outcome], None]] = field(default_factory=list)
 
 
-class CometEngine(DecidedLedger):
+class CometEngine(GatheringLedger):
     """One member's engine. `rpc` reaches its own CometBFT, whose blocks arrive through `LedgerApplication`.
 
     `others` reach members who may have what came before this node joined.
@@ -81,21 +73,17 @@ class CometEngine(DecidedLedger):
         clock: Callable[[], int] = wall_clock_ms,
         others: tuple[CometRpc, ...] = (),
     ) -> None:
-        super().__init__(store, genesis, clock)
-        self._rpc = rpc
-        self._others = others
+        super().__init__(store, genesis, rpc, clock, others)
         self._waiting: dict[bytes, _Waiting] = {}
         self._outgoing: deque[_Waiting] = deque()
         self._behind: OrderedDict[bytes, int] = OrderedDict()
         self._nudges: list[bytes] = []
         self._changed = threading.Condition()
         self._fault = ""
-        self._unreachable = ""
         self._work_waits = False
         self._due_since: float | None = None
         self._sender = self._thread("tallystick-sender", self._send)
-        self._archivist = self._thread("tallystick-archivist", self._gather_lights)
-        self._next_light = self._first_missing_light()
+        self._archivist = self._thread("tallystick-archivist", self.gather_lights)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """A thread whose failure stops the node: without either of the two it would only seem to be well."""
@@ -113,10 +101,6 @@ class CometEngine(DecidedLedger):
         """Begin to pass transactions on and to gather headers; CometBFT may come later."""
         self._sender.start()
         self._archivist.start()
-
-    def reopen(self) -> None:
-        super().reopen()
-        self._next_light = self._first_missing_light()
 
     # Handing in
 
@@ -363,100 +347,6 @@ class CometEngine(DecidedLedger):
     def look(self) -> None:
         """Notice whether work is due; for the thread that executes blocks, which alone may list the queues."""
         self._work_waits = self._tip.is_attested and self.is_due()
-
-    # Headers and commits
-
-    def light_block(self, height: int) -> LightBlock:
-        if self._next_light <= height <= self._tip.height:
-            self._wait_until(lambda: self._archive.light(height) is not None or self._closed, LIGHT_SECONDS)
-        return super().light_block(height)
-
-    def prove(self, key: str) -> StateProof:
-        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
-        return super().prove(key)
-
-    def prove_many(self, keys: list[str]) -> ManyProven:
-        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
-        return super().prove_many(keys)
-
-    @property
-    def archived_until(self) -> int:
-        """The height up to which headers and commits are archived without a gap."""
-        return self._next_light - 1
-
-    def _first_missing_light(self) -> int:
-        height = self._tip.height
-        while height >= self.initial_height and self._archive.light(height) is None:
-            height -= 1
-        return max(height + 1, self.initial_height)
-
-    def _gather_lights(self) -> None:
-        looked_at = -BEGINNING_SECONDS
-        while not self._stopping:
-            if self._others and time.monotonic() - looked_at > BEGINNING_SECONDS:
-                looked_at = time.monotonic()
-                self._gather_beginnings()
-            if self._next_light > self._tip.height:
-                with self._committed:
-                    self._committed.wait(IDLE_SECONDS)
-                continue
-            try:
-                if not self._gather(self._next_light):
-                    time.sleep(0.05)
-                self._problem = self._unreachable = ""
-            except (RpcUnreachable, RpcRefused) as error:
-                self._unreachable = str(error)
-                time.sleep(0.5)
-            except (DecodeError, HeightUnavailable) as error:
-                _log.error("archive: %s", error)
-                self._problem = str(error)
-                time.sleep(IDLE_SECONDS)
-
-    def _gather_beginnings(self) -> None:
-        """Fetch, from members who have them, the headers before this node's snapshot that every bundle needs.
-
-        They are the chain's first, and those that name a new validator set. Without them evidence from this node holds
-        against a trusted header only.
-        """
-        if self.height == 0:
-            return
-        needed = {self.initial_height, *self.validator_changes()}
-        missing = sorted(height for height in needed if height < self._next_light and not self._has_light(height))
-        for height in missing:
-            for rpc in self._others:
-                try:
-                    light = fetch_other_light(rpc, height, self.chain_id, self.validators_at(height))
-                except (RpcUnreachable, RpcRefused, DecodeError) as error:
-                    _log.warning("archive: %s", error)
-                    continue
-                if light is not None:
-                    self._keep_light(light)
-                    break
-
-    def _has_light(self, height: int) -> bool:
-        return height < self.initial_height or self._archive.light(height) is not None
-
-    def _gather(self, height: int) -> bool:
-        """Archive the light of one height; False while CometBFT has none yet."""
-        body = self._archive.body(height)
-        if body is None:
-            self._next_light = height + 1  # a block from before this node's snapshot
-            return True
-        light = fetch_light(self._rpc, body, self._opened.hashes.get(height), self.validators_at(height))
-        if light is None:
-            return False
-        self._keep_light(light)
-        self._next_light = height + 1
-        with self._committed:
-            self._committed.notify_all()
-        return True
-
-    def _keep_light(self, light: Light) -> None:
-        batch = Batch()
-        Archive.add_light(batch, light)
-        with self._reading:
-            if not self._closed:
-                self._store.write(batch)
 
     # Being
 
