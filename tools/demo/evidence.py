@@ -3,19 +3,15 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tallystick.kernel.financing.records import Financing, FinancingState
-from tallystick.ledger.engine import NotYet
 from tallystick.node.evidence import bundle_about, documents_of
-from tallystick.proof.evidence.bundle import Bundle
 from tools.demo.reckoning import Plans
 from tools.demo.stage import Stage, StoryFault
 
 FOLDER = "evidence"
-PROOF_SECONDS = 30.0
 
 
 def prove(stage: Stage, told: Plans, demo_debt: str) -> None:
@@ -43,22 +39,10 @@ def _write(stage: Stage, place: int, record: str, file: Path) -> tuple[int, int]
     """The bundle of a record with its documents. Returns how many steps and documents it has."""
     engine, home = stage.houses.at(place).engine, stage.home
     genesis = home.genesis.read_bytes()
-    bare = _once_proven(lambda: bundle_about(engine, genesis, record))
+    bare = bundle_about(engine, genesis, record)
     documents = documents_of(home, bare)
     file.write_bytes(bundle_about(engine, genesis, record, documents).to_bytes())
     return len(bare.transactions), len(documents)
-
-
-def _once_proven(collect: Callable[[], Bundle]) -> Bundle:
-    """The block that proves the last one may take a moment where several nodes make it."""
-    give_up = time.monotonic() + PROOF_SECONDS
-    while True:
-        try:
-            return collect()
-        except NotYet as not_yet:
-            if time.monotonic() > give_up:
-                raise StoryFault(str(not_yet)) from None
-            time.sleep(0.1)
 
 
 def _verify(stage: Stage, file: Path) -> str:

@@ -9,7 +9,9 @@ it took part in. Every step is then shown whole, with the organisations and keys
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from tallystick.documents.store import DocumentStore
@@ -22,7 +24,7 @@ from tallystick.kernel.products.records import Product
 from tallystick.kernel.recourse.records import Recourse
 from tallystick.kernel.transfers.records import Transfer
 from tallystick.kernel.wages.records import WageSheet, chunk_id
-from tallystick.ledger.engine import Engine
+from tallystick.ledger.engine import Engine, NotYet
 from tallystick.ledger.evidence import BLOCK_START, Place, collect
 from tallystick.node.anchoring import anchors
 from tallystick.node.home import Home
@@ -59,6 +61,7 @@ OF_MEMBERSHIP = ("member.", "key.", "signing_policy.")
 """Kinds of event that tell a member's own story; its business is told by that business's records."""
 
 PAGE = 10_000
+PROOF_SECONDS = 10.0
 _ID = re.compile(r"[a-z]{3}_[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
 
 
@@ -75,11 +78,12 @@ def bundle_about(
 
     `with_members`: also how each of those who signed became a member, got its keys and its rules of signature; and
     those who signed that, back to the founders. Raises `DecodeError` for what is no such record, `NotYet` while the
-    present state is not attested.
+    present state is not attested: the block that proves the last one takes a moment, and is waited for.
     """
     prefix = record_id[:3]
     if not can_be_about(record_id) or engine.query(_key(record_id)).record is None:
         raise DecodeError("no record that evidence can be given about", record_id[:40])
+    _await_proof(engine)
     ids, places = _follow(engine, {record_id, *_grounds(engine, record_id)}, STORIES[prefix], told)
     steps = _envelopes(engine, places)
     members = {name for step in steps for name in (*_organisations(step), *_succeeded(step))}
@@ -103,6 +107,15 @@ def bundle_about(
     roots = None if before is None else Roots(before.state_root, before.receipts_root)
     genesis = hashlib.sha256(genesis_file).digest()
     return collect(engine, _key(record_id), genesis, keys, places, documents, first_roots=roots)
+
+
+def _await_proof(engine: Engine) -> None:
+    until = time.monotonic() + PROOF_SECONDS
+    while time.monotonic() < until and not engine.health().problem:
+        with suppress(NotYet):
+            engine.prove("protocol/chain")
+            break
+        time.sleep(0.1)
 
 
 def _grounds(engine: Engine, record_id: str) -> set[str]:

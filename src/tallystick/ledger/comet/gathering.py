@@ -1,7 +1,6 @@
 """A member's ledger that gathers its headers: each block's header and commit, fetched from the CometBFT beside it.
 
-They come a moment after their blocks: whoever asks for the newest waits for them here, and whoever wants a proof waits
-for the block that proves the last one.
+They come a moment after their blocks, so whoever asks for the newest waits for them here.
 """
 
 import logging
@@ -13,13 +12,12 @@ from tallystick.ledger.archive import Archive, Light
 from tallystick.ledger.comet.decided import DecidedLedger, wall_clock_ms
 from tallystick.ledger.comet.lights import fetch_light, fetch_other_light
 from tallystick.ledger.comet.rpc import CometRpc, RpcRefused, RpcUnreachable
-from tallystick.ledger.engine import HeightUnavailable, ManyProven, StateProof
+from tallystick.ledger.engine import HeightUnavailable
 from tallystick.ledger.store import Batch, Store
 from tallystick.proof.comet import LightBlock
 from tallystick.wire.errors import DecodeError
 
 IDLE_SECONDS = 1.0
-PROOF_SECONDS = 5.0  # how long a reader waits for the block that proves the last one
 LIGHT_SECONDS = 5.0  # how long a reader waits for the header and commit of a block that is committed
 BEGINNING_SECONDS = 30.0  # between two looks for headers that this node misses from before it joined
 
@@ -51,14 +49,6 @@ class GatheringLedger(DecidedLedger):
         if self._next_light <= height <= self._tip.height:
             self._wait_until(lambda: self._archive.light(height) is not None or self._closed, LIGHT_SECONDS)
         return super().light_block(height)
-
-    def prove(self, key: str) -> StateProof:
-        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
-        return super().prove(key)
-
-    def prove_many(self, keys: list[str]) -> ManyProven:
-        self._wait_until(lambda: self._tip.is_attested, PROOF_SECONDS)
-        return super().prove_many(keys)
 
     @property
     def archived_until(self) -> int:
