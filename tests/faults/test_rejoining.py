@@ -9,9 +9,9 @@ from tallystick.kernel.governance.operations import AddValidator, RemoveValidato
 from tallystick.ledger.engine import Committed
 from tallystick.node.cometbft.settings import Blocks, Keeping, StateSync
 from tallystick.wire.status import Status
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import HEAL_SECONDS, Cluster
 from tests.faults.conftest import Founding
-from tests.faults.member import Struck
+from tests.faults.member import Struck, until
 from tests.support.members import key_of, public
 
 LONG = 1_000  # blocks
@@ -50,6 +50,7 @@ def test_a_state_synced_twin_computes_the_same_for_a_thousand_blocks(founded: Fo
     twin.start()
     twin.wait_ready()
     cluster.goes_on()
+    until(lambda: twin.lowest_height() > 0, HEAL_SECONDS, f"{twin} has a block after its snapshot")
     twin.first_height = twin.lowest_height()
     assert twin.first_height > trusted.height, "it has replayed the chain instead"
     took = cluster.goes_on(blocks=LONG, seconds=LONG_SECONDS)

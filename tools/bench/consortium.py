@@ -45,7 +45,7 @@ class Effort:
     window_seconds: float
 
 
-WHOLE = {FOUR: Effort(6_000, 3_000, 8_000, 4.0, 16.0), ONE: Effort(6_000, 3_000, 8_000, 3.0, 8.0)}
+WHOLE = {FOUR: Effort(6_000, 5_000, 8_000, 4.0, 16.0), ONE: Effort(6_000, 3_000, 8_000, 3.0, 8.0)}
 QUICK = {FOUR: Effort(1_500, 500, 2_000, 2.0, 5.0), ONE: Effort(1_500, 500, 2_000, 1.0, 3.0)}
 
 
