@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.kernel.core.record import Queue, due_row
-from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
+from tallystick.ledger.engines.embedded import EmbeddedEngine
+from tallystick.ledger.process import settle_collector
 from tallystick.ledger.store import Batch, Family, RocksStore
 from tallystick.wire.ids import record_id
 from tallystick.wire.instants import DAY_MS, Instant

@@ -14,7 +14,8 @@ from pathlib import Path
 from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import read_genesis
 from tallystick.ledger.engine import Committed
-from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
+from tallystick.ledger.engines.embedded import EmbeddedEngine
+from tallystick.ledger.process import settle_collector
 from tallystick.ledger.socket_client import EngineClient
 from tallystick.ledger.socket_server import EngineServer
 from tallystick.ledger.store import RocksStore

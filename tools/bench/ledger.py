@@ -19,8 +19,9 @@ from tallystick.kernel.core import codec
 from tallystick.kernel.core.record import Queue, Record
 from tallystick.kernel.receivables.records import InvoiceUse, Receivable
 from tallystick.ledger.engine import Committed, Outcome
-from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
+from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.opening import open_ledger, put_tip
+from tallystick.ledger.process import settle_collector
 from tallystick.ledger.store import Batch, Family, RocksStore
 from tallystick.node.reading import PresentState
 from tallystick.wire import envelope

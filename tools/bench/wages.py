@@ -22,7 +22,8 @@ from tallystick.kernel.plans.answering import AcceptEvidence
 from tallystick.kernel.plans.records import Plan
 from tallystick.kernel.wages.records import CHUNK_LINES, SheetState, WageSheet
 from tallystick.ledger.engine import Committed
-from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector
+from tallystick.ledger.engines.embedded import EmbeddedEngine
+from tallystick.ledger.process import settle_collector
 from tallystick.ledger.store import RocksStore
 from tallystick.wire.status import Status
 from tests.support.chain import founded

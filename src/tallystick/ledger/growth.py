@@ -28,7 +28,7 @@ from tallystick.kernel.genesis import (
     succeeding_rows,
 )
 from tallystick.kernel.governance.records import Engine, Validator, ValidatorSet
-from tallystick.ledger.archive import Archive, ArchivedBlock, height_key
+from tallystick.ledger.archive import NS_PER_MS, Archive, ArchivedBlock, height_key
 from tallystick.ledger.execution import RECEIPTS_DOMAIN, put_buckets, stored_row
 from tallystick.ledger.opening import (
     COPY_KEY,
@@ -49,7 +49,6 @@ from tallystick.wire.errors import DecodeError, InvariantViolation
 from tallystick.wire.instants import Instant
 
 GROWTH_DOMAIN = b"tallystick-growth-v1\n"
-NS_PER_MS = 1_000_000
 CLOSED = "closed/chain"
 NO_ROOT = "00" * 32
 CARRIED_AT_ONCE = 500

@@ -16,8 +16,9 @@ from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.genesis import read_genesis as parse_genesis
 from tallystick.kernel.governance.records import Engine as EngineKind
 from tallystick.ledger.engine import Engine
-from tallystick.ledger.engines.embedded import EmbeddedEngine, settle_collector, wall_clock_ms
+from tallystick.ledger.engines.embedded import EmbeddedEngine
 from tallystick.ledger.engines.reading import ReadingEngine
+from tallystick.ledger.process import settle_collector, wall_clock_ms
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.socket_client import EngineClient
 from tallystick.ledger.store import RocksStore, StoreLocked

@@ -16,7 +16,7 @@ from pathlib import Path
 from tallystick.kernel.core import codec
 from tallystick.kernel.genesis import Genesis
 from tallystick.ledger import growth
-from tallystick.ledger.engines.embedded import wall_clock_ms
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.store import RocksStore
 from tallystick.node.composition import LedgerInUse, node_answers, open_store, read_genesis, write_genesis
 from tallystick.node.home import PRIVATE_DIRECTORY, Home

@@ -16,7 +16,7 @@ from tallystick.ledger.comet.snapshot_exchange import Retention, SnapshotExchang
 from tallystick.ledger.comet.snapshots import SnapshotShelf
 from tallystick.ledger.comet.state_sync import SnapshotTaking, abandon_half_restored, confirmed_digest
 from tallystick.ledger.engines.cometbft import CometEngine
-from tallystick.ledger.engines.embedded import settle_collector
+from tallystick.ledger.process import settle_collector
 from tallystick.ledger.store import Store
 from tallystick.node.cometbft.binary import find_cometbft
 from tallystick.node.cometbft.configuration import EVIDENCE_MAX_AGE_BLOCKS, write_configuration
@@ -109,9 +109,3 @@ class MemberNode:
         self._abci.stop()
         self._shelf.close()
         self.engine.close()
-
-
-def check_member_home(home: Home) -> None:
-    """Raise `DecodeError` where the home is not set up to run a member's node."""
-    if not home.settings.exists():
-        raise DecodeError("this home has no settings of a node yet (tally node init)", str(home.settings))

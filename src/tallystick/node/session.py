@@ -27,9 +27,9 @@ from tallystick.kernel.governance.operations import CLOCK_ADVANCED
 from tallystick.kernel.machine import Result
 from tallystick.kernel.transaction import Transaction, body_bytes, read_checked
 from tallystick.ledger.engine import Committed, Cursor, Engine, Outcome, PlacedEvent, RefusedAtDoor, Unknown
-from tallystick.ledger.engines.embedded import wall_clock_ms
 from tallystick.ledger.engines.reading import READING_ONLY
 from tallystick.ledger.invariants import CHECKS, Checked, audit
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.node.composition import open_engine, read_genesis
 from tallystick.node.home import Home, write_private
 from tallystick.node.key_store import Passphrases, StoredKey, stored_keys

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tallystick.proof.comet import BlockIdFlag, Header, LightBlock, ValidatorSet
-from tallystick.proof.timestamps import TimeNs
+from tallystick.proof.timestamps import NS_PER_SECOND, TimeNs
 from tallystick.wire.keys import verifies
 
-NS_PER_SECOND = 1_000_000_000
 DEFAULT_DRIFT_NS = 10 * NS_PER_SECOND  # light/client.go, defaultMaxClockDrift
 MAX_POWER = 2**63 // 8  # types/validator_set.go, MaxTotalVotingPower
 

@@ -23,12 +23,12 @@ from tallystick.ledger.abci.protos import keys_pb2 as keys
 from tallystick.ledger.comet.decided import MAX_BLOCK_TRANSACTIONS, Decided, DecidedLedger, Executed
 from tallystick.ledger.engine import NotYet
 from tallystick.proof.comet import Validator
+from tallystick.proof.timestamps import NS_PER_SECOND
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.instants import Instant
 from tallystick.wire.keys import KEY_BYTES
 
-STALE_NS = 2_000_000_000
-NS = 1_000_000_000
+STALE_NS = 2 * NS_PER_SECOND
 RECORD_PATH = "/record"
 RESULT_PATH = "/result"
 SNAPSHOT_PATH = "/snapshot/"
@@ -242,7 +242,7 @@ class LedgerApplication:
 def _nanoseconds(stamp: object) -> int:
     """A protobuf timestamp as nanoseconds since 1970."""
     seconds, nanos = getattr(stamp, "seconds", 0), getattr(stamp, "nanos", 0)
-    return int(seconds) * NS + int(nanos)
+    return int(seconds) * NS_PER_SECOND + int(nanos)
 
 
 def _instant(stamp: object) -> Instant:

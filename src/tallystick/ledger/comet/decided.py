@@ -8,7 +8,6 @@ Rules kept here (DESIGN section 6):
 """
 
 import datetime
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tallystick.ledger.archive import NS_PER_MS, Archive
 from tallystick.ledger.engines.reading import StoreReading
 from tallystick.ledger.execution import BlockExecution, Done, ExecutedBlock, TurnedAway
 from tallystick.ledger.opening import Tip, open_ledger, put_tip
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.receipts import receipt_key
 from tallystick.ledger.sealing import body_of
 from tallystick.ledger.store import Store
@@ -36,11 +36,6 @@ from tallystick.wire.status import Status
 
 MAX_BLOCK_TRANSACTIONS = 4_000
 CACHED_BYTES = 64 << 20  # of transactions that wait for their block and were read; read again costs time alone
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970 by this machine's clock."""
-    return time.time_ns() // NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from tallystick.kernel.genesis import Genesis
 from tallystick.ledger.archive import Archive, Light
-from tallystick.ledger.comet.decided import DecidedLedger, wall_clock_ms
+from tallystick.ledger.comet.decided import DecidedLedger
 from tallystick.ledger.comet.lights import fetch_light, fetch_other_light
 from tallystick.ledger.comet.rpc import CometRpc, RpcRefused, RpcUnreachable
 from tallystick.ledger.engine import HeightUnavailable
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.store import Batch, Store
 from tallystick.proof.comet import LightBlock
 from tallystick.wire.errors import DecodeError

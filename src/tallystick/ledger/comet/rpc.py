@@ -196,10 +196,9 @@ class CometRpc:
     def broadcast(self, raws: list[bytes], *, is_checked: bool = True) -> list[Broadcast]:
         """Offer transactions to the mempool; answers in the same order.
 
-        CometBFT takes up those of a request one after the other, and hands a check to an application on a socket only
-        every 20 ms (abci/client/socket_client.go, flushThrottleMS): with `is_checked`, each waits for that. Without,
-        they follow each other at once, and what the application said stays unknown. After RpcUnreachable any of them
-        may have been taken.
+        CometBFT takes up those of a request one after the other: with `is_checked`, each waits for what the application
+        says to it (2 to 9 ms). Without, they follow each other at once, and what the application said stays unknown.
+        After RpcUnreachable any of them may have been taken.
         """
         method = "broadcast_tx_sync" if is_checked else "broadcast_tx_async"
         answers: list[Broadcast] = []

@@ -18,7 +18,7 @@ from math import inf
 from tallystick.kernel.core.refusal import Fact, Refusal
 from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.transaction import body_hash_of, wake_bytes
-from tallystick.ledger.comet.decided import Executed, outcomes_of, wall_clock_ms
+from tallystick.ledger.comet.decided import Executed, outcomes_of
 from tallystick.ledger.comet.gathering import GatheringLedger
 from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
 from tallystick.ledger.engine import (
@@ -29,6 +29,7 @@ from tallystick.ledger.engine import (
     Unknown,
 )
 from tallystick.ledger.execution import Done
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.store import Store
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.status import Status

@@ -5,7 +5,6 @@ many transactions in one block with one synced write. Outcomes leave only after 
 failed nothing is acknowledged any more: what was under way is `Unknown` and the engine reports its problem.
 """
 
-import gc
 import threading
 import time
 from collections import deque
@@ -29,6 +28,7 @@ from tallystick.ledger.engine import (
 )
 from tallystick.ledger.engines.reading import StoreReading
 from tallystick.ledger.execution import BlockExecution, Done, Repeated
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.sealing import seal
 from tallystick.ledger.signing_guard import SigningGuard
 from tallystick.ledger.store import Batch, Family, Store
@@ -82,11 +82,6 @@ class _Building:
 
     execution: BlockExecution
     waiting: list[tuple[_Ticket, int, Outcome]]
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970 by this machine's clock."""
-    return time.time_ns() // NS_PER_MS
 
 
 class EmbeddedEngine(StoreReading):
@@ -365,16 +360,6 @@ class EmbeddedEngine(StoreReading):
                 if self._guard is not None:
                     self._guard.close()
                 self._store.close()
-
-
-def settle_collector() -> None:
-    """Let Python's cyclic collector alone with what stays, for a process that is given over to an engine.
-
-    With its usual thresholds it walks every cached record again and again: a fifth of a step (docs/performance.md).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
 
 
 def _refused(raw: bytes) -> Refusal | None:

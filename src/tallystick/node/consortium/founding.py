@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tallystick.kernel.genesis import Genesis
-from tallystick.ledger.engines.embedded import wall_clock_ms
+from tallystick.ledger.process import wall_clock_ms
 from tallystick.ledger.socket_server import MAX_PATH_BYTES
 from tallystick.node.cometbft.identity import own_identity
 from tallystick.node.cometbft.settings import P2P_PORT, NodeSettings, Peers, Rpc, write_settings

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from tallystick.proof.evidence.bundle import Json
 from tallystick.proof.evidence.verifier import Report
 from tallystick.proof.evidence.words import EVENTS
-from tallystick.proof.timestamps import TimeNs, format_time
+from tallystick.proof.timestamps import NS_PER_SECOND, TimeNs, format_time
 from tallystick.wire.status import BY_NUMBER
 
 _FIELD = re.compile(r"\{(\w+)\}")
 _AMOUNT = re.compile(r"\{(\w+)\} \{currency\}")
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MEMBER = re.compile(r"mbr_[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
-_NS_PER_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Line:
     @property
     def when(self) -> str:
         """The header's time to the second."""
-        return format_time(self.time // _NS_PER_SECOND * _NS_PER_SECOND)
+        return format_time(self.time // NS_PER_SECOND * NS_PER_SECOND)
 
 
 class Words:
