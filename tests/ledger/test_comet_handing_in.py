@@ -15,6 +15,7 @@ import pytest
 from tallystick.kernel.transaction import Seen, is_wake
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.comet.application import LedgerApplication
+from tallystick.ledger.comet.parcels import is_parcel, unpack
 from tallystick.ledger.comet.rpc import Broadcast, CometRpc, Entry, RpcUnreachable, SignedHeader
 from tallystick.ledger.engine import Committed, Outcome, RefusedAtDoor, Unknown
 from tallystick.ledger.engines import cometbft
@@ -62,6 +63,10 @@ class FakeComet:
             self.waiting.append(raw)
         return Broadcast(Entry.PASSED_ON)
 
+    def in_order(self) -> list[bytes]:
+        """The transactions that wait, those of parcels among them."""
+        return [each for raw in self.waiting for each in (unpack(raw) if is_parcel(raw) else (raw,))]
+
     def restart(self) -> None:
         """Start anew: it asks where the application stands, and has forgotten what waited."""
         self.waiting, self.seen = [], set()
@@ -101,16 +106,20 @@ class Node:
     def block(self, *raws: bytes, later_ms: int = 0) -> None:
         """A block of what waits in the mempool, or of `raws`."""
         height = self.engine.height + 1
-        txs = raws or tuple(self.comet.waiting)
+        assert self.comet.application is not None
+        asked = abci.RequestPrepareProposal(txs=self.comet.waiting)
+        asked.time.FromMilliseconds(self._clock())
+        txs = raws or tuple(self.comet.application.prepare_proposal(asked).txs)
         request = abci.RequestFinalizeBlock(txs=txs, height=height, hash=hashlib.sha256(b"%d" % height).digest())
         request.time.FromMilliseconds(START.plus(height * BLOCK_MS + later_ms))
         application = self.comet.application
-        assert application is not None
         results = application.finalize_block(request).tx_results
         self.comet.seen -= {raw for raw, result in zip(txs, results, strict=True) if result.code}
         self.comet.seen |= {raw for raw, result in zip(txs, results, strict=True) if not result.code}
         self.comet.waiting = [raw for raw in self.comet.waiting if raw not in txs]
         application.commit(abci.RequestCommit())
+        again = [abci.RequestCheckTx(tx=raw, type=abci.CheckTxType.RECHECK) for raw in self.comet.waiting]
+        self.comet.waiting = [one.tx for one in again if not application.check_tx(one).code]
 
     def hand_in(self, raw: bytes) -> "Answer":
         answer = Answer()
@@ -124,8 +133,8 @@ class Node:
             time.sleep(0.005)
 
     def waits(self, *raws: bytes) -> None:
-        """Until exactly these wait in the mempool."""
-        self.until(lambda: self.comet.waiting == list(raws))
+        """Until exactly these wait in the mempool, in parcels or alone."""
+        self.until(lambda: self.comet.in_order() == list(raws))
 
 
 class Answer:
@@ -299,7 +308,9 @@ def test_what_the_door_knows_already_gets_its_receipt(node: Node, monkeypatch: p
 
 def test_a_restart_of_the_node_loses_no_receipt(node: Node) -> None:
     ordered, lost = node.consortium.anchoring("ordered"), node.consortium.anchoring("waiting")
-    answers = [node.hand_in(ordered), node.hand_in(lost)]
+    answers = [node.hand_in(ordered)]
+    node.waits(ordered)
+    answers.append(node.hand_in(lost))
     node.waits(ordered, lost)
     node.comet.waiting.remove(lost)
     node.block()

@@ -45,7 +45,7 @@ class Effort:
     window_seconds: float
 
 
-WHOLE = {FOUR: Effort(6_000, 5_000, 8_000, 4.0, 16.0), ONE: Effort(6_000, 3_000, 8_000, 3.0, 8.0)}
+WHOLE = {FOUR: Effort(9_000, 5_000, 8_000, 4.0, 16.0), ONE: Effort(9_000, 6_000, 8_000, 3.0, 8.0)}
 QUICK = {FOUR: Effort(1_500, 500, 2_000, 2.0, 5.0), ONE: Effort(1_500, 500, 2_000, 1.0, 3.0)}
 
 
@@ -142,7 +142,8 @@ def measure_steps(directory: Path, size: int, steps: Steps, effort: Effort) -> F
         members.start()
         client = members.client()
         committed(client.submit_many(steps.opening))
-        Load(members.addresses, iter(steps.prepared), effort.steps_in_flight).complete()
+        ways = members.ways(effort.steps_in_flight)
+        Load(members.addresses[0], ways, iter(steps.prepared), effort.steps_in_flight).complete()
         committed(client.submit_many([steps.after_closing]))
         client.close()
         idle = one_by_one(members.addresses[0], steps.idle, IDLE_PAUSE_SECONDS)
@@ -158,7 +159,8 @@ def _loaded(
 ) -> Found:
     """One window under load, and what the members' processors did in it."""
     read: list[Cpu] = []
-    load = Load(members.addresses, chains, in_flight, lambda: read.append(members.cpu()))
+    ways = members.ways(in_flight)
+    load = Load(members.addresses[0], ways, chains, in_flight, lambda: read.append(members.cpu()))
     window = load.run(effort.warm_up_seconds, effort.window_seconds)
     before, after = read
     used = {kind: after[kind] - before[kind] for kind in after}

@@ -1,11 +1,12 @@
-"""The load on a consortium: transactions handed to CometBFT's RPC on all members in turn, and watched into blocks.
+"""The load on a consortium: transactions handed to all members in turn, and watched into blocks.
 
 A chain is a run of transactions each of which stands on the one before, such as the steps of one receivable: the next
 is sent when the last was seen in a block. Chains that were begun go before new ones, so the kinds of steps are mixed
 evenly. So many are on their way at a time, no more; what the mempool does not take is sent again.
 
 Seen in a block: fetched whole from the first member, asked for every `POLL_SECONDS`. All of this is the same for every
-application; its own processor time is told.
+application, but for the way in (`WayIn`): the key-value store's is CometBFT's RPC, ours the node's socket. The
+generator's own processor time is told.
 """
 
 import base64
@@ -14,12 +15,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from tallystick.ledger.comet.rpc import Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
+from tallystick.ledger.comet.rpc import CometRpc, Entry, RpcRefused, RpcUnreachable
+from tallystick.ledger.engine import Committed
+from tallystick.ledger.socket_client import EngineClient
 
 BATCH = 100
 POLL_SECONDS = 0.02
@@ -73,17 +78,74 @@ class Window:
         return self.transactions / self.seconds if self.seconds else 0.0
 
 
+class WayIn(Protocol):
+    """How transactions are handed to one member."""
+
+    def hand_in(self, raws: list[bytes]) -> list[bytes]:
+        """Returns those that the member has no room for yet, at once. Raises RuntimeError where one is refused."""
+
+    def close(self) -> None: ...
+
+
+class ByRpc:
+    """Transactions go into CometBFT's mempool, one by one."""
+
+    def __init__(self, address: str) -> None:
+        self._rpc = CometRpc(address, 30.0)
+
+    def hand_in(self, raws: list[bytes]) -> list[bytes]:
+        for _ in range(ATTEMPTS):  # CometBFT hangs up on whom it keeps waiting for 10 seconds, and has taken them
+            with contextlib.suppress(RpcUnreachable):
+                answers = self._rpc.broadcast(raws, is_checked=False)
+                break
+        else:
+            raise RuntimeError(f"CometBFT at {self._rpc.address} does not answer")
+        for answer in answers:
+            if answer.entry not in {Entry.PASSED_ON, Entry.IN_CACHE, Entry.FULL}:
+                raise RuntimeError(f"a transaction was not taken: {answer}")
+        return [raw for raw, answer in zip(raws, answers, strict=True) if answer.entry is Entry.FULL]
+
+    def close(self) -> None:
+        self._rpc.close()
+
+
+class BySocket:
+    """Transactions go to the member's node, as its organisation's programs hand them in; who waits hears of each."""
+
+    def __init__(self, socket: Path, in_flight: int) -> None:
+        self._client = EngineClient(socket)
+        self._waiting = ThreadPoolExecutor(in_flight // BATCH + 1)
+        self._refused: object = None
+
+    def hand_in(self, raws: list[bytes]) -> list[bytes]:
+        if self._refused is not None:
+            raise RuntimeError(f"a transaction was not taken: {self._refused}")
+        self._waiting.submit(self._await, raws)
+        return []
+
+    def _await(self, raws: list[bytes]) -> None:
+        for outcome in self._client.submit_many(raws):
+            if not isinstance(outcome, Committed):
+                self._refused = outcome
+
+    def close(self) -> None:
+        self._waiting.shutdown()
+        self._client.close()
+
+
 class Load:
     """One run. `edges` is called at the first and the last block of the window, to read other clocks."""
 
     def __init__(
         self,
-        addresses: Sequence[str],
+        address: str,
+        ways: Sequence[WayIn],
         chains: Iterator[Chain],
         in_flight: int,
         edges: Callable[[], None] = lambda: None,
     ) -> None:
-        self._rpcs = [CometRpc(address, 30.0) for address in addresses]
+        self._rpc = CometRpc(address, 30.0)
+        self._ways = ways
         self._chains = chains
         self._in_flight = in_flight
         self._edges = edges
@@ -111,8 +173,8 @@ class Load:
     @contextlib.contextmanager
     def _senders(self) -> Iterator[int]:
         """One sender to each member at work; the height of the next block."""
-        senders = [threading.Thread(target=self._send, args=(rpc,), daemon=True) for rpc in self._rpcs]
-        height = self._rpcs[0].status().height + 1
+        senders = [threading.Thread(target=self._send, args=(way,), daemon=True) for way in self._ways]
+        height = self._rpc.status().height + 1
         for sender in senders:
             sender.start()
         try:
@@ -167,13 +229,14 @@ class Load:
                 raise self._problem
             if time.perf_counter() > until:
                 raise RuntimeError(f"{len(self._under_way)} transactions do not come into a block")
-        for rpc in self._rpcs:
-            rpc.close()
+        for way in self._ways:
+            way.close()
+        self._rpc.close()
 
     def _seen(self, height: int, *, counting: bool) -> int | None:
         """Take note of the block at `height`: how many of ours it has; None where there is no such block yet."""
         try:
-            form = self._rpcs[0].ask("block", _BlockForm, height=str(height))
+            form = self._rpc.ask("block", _BlockForm, height=str(height))
         except RpcRefused:
             return None
         now = time.perf_counter()
@@ -207,41 +270,29 @@ class Load:
             self._sending += len(taken)
             return taken
 
-    def _send(self, rpc: CometRpc) -> None:
+    def _send(self, way: WayIn) -> None:
         while not self._stopping:
             taken = self._take()
             if not taken:
                 time.sleep(IDLE_SECONDS)
                 continue
             try:
-                self._hand_over(rpc, taken)
+                self._hand_over(way, taken)
             except (RuntimeError, ValueError, RpcRefused) as error:
                 self._problem = error
                 return
 
-    def _hand_over(self, rpc: CometRpc, taken: list[tuple[Chain, int]]) -> None:
+    def _hand_over(self, way: WayIn, taken: list[tuple[Chain, int]]) -> None:
         now = time.perf_counter()
         with self._lock:
             self._sending -= len(taken)
             for chain, position in taken:
                 self._under_way[chain[position]] = _UnderWay(chain, position, now)
-        answers = _broadcast(rpc, [chain[position] for chain, position in taken])
-        for (chain, position), answer in zip(taken, answers, strict=True):
-            if answer.entry in {Entry.PASSED_ON, Entry.IN_CACHE}:
-                continue
-            if answer.entry is not Entry.FULL:
-                raise ValueError(f"a transaction was not taken: {answer}")
-            with self._lock:
-                if self._under_way.pop(chain[position], None) is not None:
+        again = set(way.hand_in([chain[position] for chain, position in taken]))
+        with self._lock:
+            for chain, position in taken:
+                if chain[position] in again and self._under_way.pop(chain[position], None) is not None:
                     self._next.appendleft((chain, position))
-
-
-def _broadcast(rpc: CometRpc, raws: list[bytes]) -> list[Broadcast]:
-    """CometBFT hangs up on whom it keeps waiting for 10 seconds, and has taken what it was handed (rpc: rule 2)."""
-    for _ in range(ATTEMPTS):
-        with contextlib.suppress(RpcUnreachable):
-            return rpc.broadcast(raws, is_checked=False)
-    raise RuntimeError(f"CometBFT at {rpc.address} does not answer")
 
 
 def one_by_one(address: str, raws: Sequence[bytes], pause_seconds: float) -> list[float]:

@@ -24,6 +24,7 @@ from tallystick.node.cometbft.configuration import write_configuration
 from tallystick.node.cometbft.identity import own_identity
 from tallystick.node.cometbft.settings import Keeping, NodeSettings, Peers, Rpc, write_settings
 from tallystick.node.home import Home
+from tools.bench.consortium_load import ByRpc, BySocket, WayIn
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -61,6 +62,10 @@ class Members:
             home.genesis.write_bytes(codec.encode(self.genesis))
             write_settings(home.settings, settings)
             write_configuration(home, settings, self.genesis)
+            self.configured(home)
+
+    def configured(self, home: Home) -> None:
+        """A member's configuration is written."""
 
     def start(self) -> None:
         """Start all, and wait until they are connected and the first block is there."""
@@ -84,6 +89,10 @@ class Members:
 
     def command(self, home: Home) -> list[str]:
         """How a member is run."""
+        raise NotImplementedError
+
+    def ways(self, in_flight: int) -> list[WayIn]:
+        """How transactions are handed to each of them."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -113,10 +122,21 @@ class Members:
 
 
 class KvStores(Members):
-    """CometBFT with the key-value store that comes with it, in the same process."""
+    """CometBFT with the key-value store that comes with it, in the same process.
+
+    Of our configuration it leaves the rechecks, which it does not need: its transactions wait one by one.
+    """
+
+    def configured(self, home: Home) -> None:
+        path = home.comet / "config" / "config.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("\nrecheck = true\n", "\nrecheck = false\n"), encoding="utf-8")
 
     def command(self, home: Home) -> list[str]:
         return [str(find_cometbft()), "start", "--home", str(home.comet), "--proxy_app", "kvstore"]
+
+    def ways(self, in_flight: int) -> list[WayIn]:
+        return [ByRpc(address) for address in self.addresses]
 
 
 class Nodes(Members):
@@ -124,6 +144,9 @@ class Nodes(Members):
 
     def command(self, home: Home) -> list[str]:
         return [str(Path(sys.executable).with_name("tally")), "node", "run", "--home", str(home.path)]
+
+    def ways(self, in_flight: int) -> list[WayIn]:
+        return [BySocket(home.socket, in_flight) for home in self.homes]
 
     def client(self) -> EngineClient:
         """The first member's engine."""

@@ -171,7 +171,7 @@ def test_the_configuration_is_toml_whatever_the_home_is_called(
     assert config["proxy_app"] == f"unix://{home.path}/abci.sock"
     assert config["consensus"]["timeout_commit"] == "300ms"
     assert config["consensus"]["create_empty_blocks"] is False
-    assert config["mempool"]["recheck"] is False
+    assert config["mempool"]["recheck"] is True
     assert config["p2p"]["allow_duplicate_ip"] is True
 
 

@@ -33,7 +33,6 @@ MAX_MESSAGE_BYTES = 104_857_600  # CometBFT's own: abci/types/messages.go, maxMs
 MAX_LENGTH_BYTES = 5  # of a varint that a length up to that fits into
 READ_BYTES = 1 << 20
 UNREAD_BYTES = 64 << 20  # of a connection, that have come and not been answered: no more is read from it
-GATHERING_SECONDS = 0.01  # transactions to be checked come one by one; so many at once cost a fraction each
 TURN_SECONDS = 0.05
 HIGH_WATER_BYTES = 8 << 20  # of answers that CometBFT has not read yet: no more is read from it
 UNSUPPORTED = ("insert_tx", "reap_txs")
@@ -142,8 +141,6 @@ class _Reader:
         self._may_read = threading.Event()
         self._may_read.set()
         self._is_at_end = False
-        self.gathers = False
-        """Whether to let more come before it is handed on."""
         threading.Thread(target=self._read, name="tallystick-abci-reader", daemon=True).start()
 
     def taken(self) -> tuple[bytes, bool]:
@@ -175,8 +172,6 @@ class _Reader:
                     data = b""
                 self._tell(data)
                 self._may_read.wait()
-                if self.gathers:
-                    time.sleep(GATHERING_SECONDS)
 
     def _tell(self, data: bytes) -> None:
         with self._lock:
@@ -268,14 +263,12 @@ class _Connection(asyncio.Protocol):
                 break
             message = bytes(came[start : start + length])
             at = start + length
-            self._answers.append(_FLUSHED if message == _FLUSH else self._answer(abci.Request.FromString(message)))
+            self._answers.append(_FLUSHED if message == _FLUSH else self._answer(message))
         del came[:at]
         return False
 
-    def _answer(self, request: abci.Request) -> bytes:
-        if self._reader is not None and not self._reader.gathers and request.WhichOneof("value") == "check_tx":
-            self._reader.gathers = True  # this is the mempool's connection
-        return _framed(self._server.answer(request))
+    def _answer(self, message: bytes) -> bytes:
+        return _framed(self._server.answer(abci.Request.FromString(message)))
 
     def _flush(self) -> None:
         if self._answers and self._transport is not None:

@@ -3,7 +3,8 @@
 The time rule (DESIGN section 6): a header's time is the median of the votes on the block before, so the first block
 after an idle hour is dated an hour ago. A proposer whose clock is well past the time that its block will have proposes
 no transactions; that block's votes are fresh, and so is the next one's time. Nothing else is ever left out of a
-proposal: what is not let in is taken out of the mempool by being turned away in a block.
+proposal: what is not let in is taken out of the mempool by being turned away in a block. Parcels are opened
+(`ledger.comet.parcels`).
 """
 
 import json
@@ -11,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from tallystick.kernel.core import codec
@@ -21,6 +23,7 @@ from tallystick.ledger.abci.application import Unsupported
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.abci.protos import keys_pb2 as keys
 from tallystick.ledger.comet.decided import MAX_BLOCK_TRANSACTIONS, Decided, DecidedLedger, Executed
+from tallystick.ledger.comet.parcels import Parcels, is_parcel, unpack
 from tallystick.ledger.engine import NotYet
 from tallystick.proof.comet import Validator
 from tallystick.proof.timestamps import NS_PER_SECOND
@@ -34,6 +37,8 @@ RESULT_PATH = "/result"
 SNAPSHOT_PATH = "/snapshot/"
 PROOF_TYPE = "tallystick:state:v1"
 NOT_FOUND, ASK_AGAIN = 1, 2
+NO_PARCEL, NOTHING_NEW, NOTHING_LEFT = 1, 2, 3
+"""Codes of the answer to a parcel; a transaction's are its refusal's status."""
 
 _KINDS = {
     abci.MisbehaviorType.DUPLICATE_VOTE: "duplicate_vote",
@@ -71,6 +76,9 @@ class Watcher(Protocol):
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         """The mempool's door refused a transaction."""
 
+    def turned_back(self, raws: list[bytes]) -> None:
+        """The mempool's door refused a parcel for the others in it: these may come again."""
+
     def committed(self, executed: Executed) -> None:
         """A block is on the disk."""
 
@@ -94,12 +102,14 @@ class LedgerApplication:
         self._snapshots = snapshots
         self._wall_clock_ns = wall_clock_ns
         self._fresh_ns = STALE_NS + commit_wait_ns
+        self._parcels = Parcels()
         self._busy_ns = 0  # what the last block took here, from its decision to the disk: no idleness
         self._decided_ns = 0
 
     # Information and the chain's beginning
 
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
+        self._parcels.clear()
         self._watcher.started()
         height = self._ledger.height
         return abci.ResponseInfo(
@@ -168,15 +178,60 @@ class LedgerApplication:
     # The mempool
 
     def check_tx(self, request: abci.RequestCheckTx) -> abci.ResponseCheckTx:
+        raw = request.tx
         if request.type == abci.CheckTxType.RECHECK:
-            return abci.ResponseCheckTx()  # what stands in the mempool leaves it by a block alone
-        refusal = self._ledger.check(request.tx)
+            return self._check_again(raw)
+        if is_parcel(raw):
+            return self._check_parcel(raw)
+        refusal = self._ledger.check(raw)
         if refusal is None:
             return abci.ResponseCheckTx()
-        if not is_wake(request.tx):
-            self._watcher.refused(request.tx, refusal)
+        if not is_wake(raw):
+            self._watcher.refused(raw, refusal)
         said = json.dumps(refusal.facts, default=str)
         return abci.ResponseCheckTx(code=refusal.status.number, log=f"{refusal.status.label} {said}"[:500])
+
+    def _check_parcel(self, parcel: bytes) -> abci.ResponseCheckTx:
+        """Let a parcel in of which at least half is new here and let in; else anybody could fill the mempools by
+        packing what waits already, or what nobody signed, again and again.
+        """
+        try:
+            raws = unpack(parcel)
+        except DecodeError as error:
+            return abci.ResponseCheckTx(code=NO_PARCEL, log=str(error))
+        new: list[bytes] = []
+        to_spare = len(parcel) // 2
+        for raw in raws:
+            refusal = None
+            if not self._parcels.holds(raw):
+                refusal = self._ledger.check(raw)
+                if refusal is None:
+                    new.append(raw)
+                    continue
+                self._watcher.refused(raw, refusal)
+            to_spare -= len(raw)
+            if to_spare < 0:
+                break
+        if to_spare < 0:
+            self._watcher.turned_back([raw for raw in raws if not self._parcels.holds(raw)])
+            return abci.ResponseCheckTx(code=NOTHING_NEW, log="less than half of the parcel is new and let in")
+        self._parcels.put(parcel, new)
+        return abci.ResponseCheckTx()
+
+    def _check_again(self, raw: bytes) -> abci.ResponseCheckTx:
+        """What stands in the mempool leaves it by a block alone, and a parcel once all of it is in blocks."""
+        if not is_parcel(raw) or self._left(raw):
+            return abci.ResponseCheckTx()
+        self._parcels.forget(raw)
+        return abci.ResponseCheckTx(code=NOTHING_LEFT, log="all of the parcel is in blocks")
+
+    def _left(self, parcel: bytes) -> tuple[bytes, ...]:
+        """What of a parcel in the mempool is to come into a block."""
+        left = self._parcels.left(parcel)
+        if left is None:  # forgotten for want of room
+            left = tuple(raw for raw in unpack(parcel) if not self._parcels.holds(raw) and not self._ledger.check(raw))
+            self._parcels.put(parcel, left)
+        return left
 
     # Consensus
 
@@ -184,7 +239,8 @@ class LedgerApplication:
         idle_ns = self._wall_clock_ns() - _nanoseconds(request.time) - self._busy_ns
         if idle_ns > self._fresh_ns:
             return abci.ResponsePrepareProposal()
-        return abci.ResponsePrepareProposal(txs=list(dict.fromkeys(request.txs))[:MAX_BLOCK_TRANSACTIONS])
+        opened = (each for raw in request.txs for each in (self._left(raw) if is_parcel(raw) else (raw,)))
+        return abci.ResponsePrepareProposal(txs=list(islice(dict.fromkeys(opened), MAX_BLOCK_TRANSACTIONS)))
 
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
         status = abci.ResponseProcessProposal.ProposalStatus
@@ -219,6 +275,7 @@ class LedgerApplication:
 
     def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
         executed = self._ledger.commit()
+        self._parcels.ordered(executed.decided.transactions)
         self._watcher.committed(executed)
         self._busy_ns = time.monotonic_ns() - self._decided_ns
         return abci.ResponseCommit(retain_height=self._snapshots.after_commit(executed.decided.height))

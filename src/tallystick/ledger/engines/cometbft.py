@@ -20,6 +20,7 @@ from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.transaction import body_hash_of, wake_bytes
 from tallystick.ledger.comet.decided import Executed, outcomes_of
 from tallystick.ledger.comet.gathering import GatheringLedger
+from tallystick.ledger.comet.parcels import pack, parcelled
 from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
 from tallystick.ledger.engine import (
     Committed,
@@ -56,6 +57,7 @@ class _Waiting:
     body_hash: bytes
     until: float
     passed_at: float = inf
+    goes_alone: bool = False  # it was passed on in a parcel, and came into no block
     is_passed_on: bool = False  # it may be in a mempool, here or elsewhere
     done: list[Callable[[Outcome], None]] = field(default_factory=list)
 
@@ -194,6 +196,12 @@ class CometEngine(GatheringLedger):
             if len(self._behind) > MAX_BEHIND:
                 self._behind.popitem(last=False)
 
+    def turned_back(self, raws: list[bytes]) -> None:
+        """These were in a parcel with too much that the door refused."""
+        with self._changed:
+            self._outgoing.extend(waiting for raw in raws if (waiting := self._waiting.get(raw)) is not None)
+            self._changed.notify()
+
     def _catch_up(self) -> None:
         """Let transactions in that came from another member before the block that they build on.
 
@@ -277,12 +285,18 @@ class CometEngine(GatheringLedger):
         """Pass on once more what no block came to hold: a mempool forgets with its process, and says nothing of it."""
         with self._changed:
             old = (waiting for waiting in self._waiting.values() if now - waiting.passed_at > AGAIN_SECONDS)
-            self._outgoing.extend(islice(old, BATCH_TRANSACTIONS))
+            for waiting in islice(old, BATCH_TRANSACTIONS):
+                waiting.goes_alone = True  # so that nothing that others did with its parcel holds it up
+                self._outgoing.append(waiting)
 
     def _pass_on(self, batch: list[_Waiting]) -> None:
-        raws = [waiting.raw for waiting in batch]
+        now = time.monotonic()
         for waiting in batch:
-            waiting.passed_at = time.monotonic()
+            waiting.passed_at = now
+        together = {waiting.raw: waiting for waiting in batch if not waiting.goes_alone}
+        parts = [[together[raw] for raw in raws] for raws in parcelled(together)]
+        parts += [[waiting] for waiting in batch if waiting.goes_alone]
+        raws = [part[0].raw if len(part) == 1 else pack([waiting.raw for waiting in part]) for part in parts]
         try:
             answers = self._rpc.broadcast(raws, is_checked=False)
             self._unreachable = ""
@@ -290,12 +304,14 @@ class CometEngine(GatheringLedger):
             self._again(batch, str(error))
             return
         behind = []
-        for waiting, answer in zip(batch, answers, strict=True):
-            outcome = self._entered(waiting, answer)
-            if outcome is not None:
-                self._settle(waiting.raw, outcome)
-            elif answer.entry is Entry.CATCHING_UP:
-                behind.append(waiting)
+        for part, answer in zip(parts, answers, strict=True):
+            if answer.entry is Entry.CATCHING_UP:
+                behind.extend(part)
+                continue
+            for waiting in part:
+                outcome = self._entered(waiting, answer)
+                if outcome is not None:
+                    self._settle(waiting.raw, outcome)
         if behind:
             self._again(behind, "the CometBFT of this node is behind the others and catches up")
 
@@ -322,8 +338,6 @@ class CometEngine(GatheringLedger):
                 return RefusedAtDoor(Status.TOO_LARGE, {"size": len(waiting.raw)})
             case Entry.FAILED:
                 return Unknown(answer.log)
-            case Entry.CATCHING_UP:
-                return None
             case _:
                 waiting.is_passed_on = True
                 return self._archive.result(waiting.body_hash)  # it may have been ordered meanwhile

@@ -115,7 +115,7 @@ def _config(home: Home, settings: NodeSettings) -> str:
             "recv_rate": RATE_BYTES,
         },
         "mempool": {
-            "recheck": False,  # FinalizeBlock checks all that may have changed; a stale one takes its place, refused
+            "recheck": True,  # by it an opened parcel leaves the mempool; nothing else does
             "size": MEMPOOL_TRANSACTIONS,
             "max_txs_bytes": MEMPOOL_BYTES,
             "max_tx_bytes": envelope.MAX_BYTES,
