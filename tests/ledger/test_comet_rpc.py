@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.signing import SigningKey
 
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.abci.server import AbciServer, Address
@@ -34,9 +33,9 @@ from tallystick.ledger.comet.rpc import (
     Waiting,
 )
 from tallystick.node.cometbft.binary import find_cometbft
-from tallystick.proof.comet import Validator, ValidatorSet
-from tallystick.proof.comet_json import validators_to_json
-from tallystick.proof.light_client import Verdict, check_commit
+from tallystick.proof.comet import LightBlock
+from tallystick.proof.comet_json import validators_from_json
+from tallystick.proof.light_client import check_commit
 from tallystick.wire.errors import DecodeError
 from tests.proof.vectors import comet
 
@@ -46,7 +45,6 @@ PATIENCE_SECONDS = 20.0
 METHODS: dict[str, Callable[[CometRpc], object]] = {
     "broadcast": lambda rpc: rpc.broadcast([b"one"]),
     "broadcast many": lambda rpc: rpc.broadcast([b"one", b"two"], is_checked=False),
-    "light_block": lambda rpc: rpc.light_block(2),
     "signed_header": lambda rpc: rpc.signed_header(2),
     "block": lambda rpc: rpc.block(2),
     "status": CometRpc.status,
@@ -209,19 +207,20 @@ def test_nothing_to_broadcast_asks_nothing() -> None:
     assert CometRpc("127.0.0.1:1").broadcast([]) == []
 
 
-def test_a_light_block_verifies(chain: CometRpc) -> None:
-    found = chain.light_block(1)
+def test_a_signed_header_verifies(chain: CometRpc) -> None:
+    found = chain.signed_header(1)
     assert found is not None
     assert found.is_canonical
-    assert found.light_block.header.height == 1
-    assert found.light_block.header.app_hash == sha256(b"").digest()
-    assert check_commit(found.light_block).verdict is Verdict.TRUSTED
+    assert found.header.height == 1
+    assert found.header.app_hash == sha256(b"").digest()
+    validators = validators_from_json(chain.ask("validators", dict, height="1")["validators"])
+    assert check_commit(LightBlock(found.header, found.commit, validators)).is_trusted
 
 
 def test_the_last_block_has_no_canonical_commit_yet(chain: CometRpc) -> None:
     while True:
         height = chain.status().height
-        found = chain.light_block(height)
+        found = chain.signed_header(height)
         if chain.status().height == height:  # no block came meanwhile
             break
     assert found is not None
@@ -229,14 +228,14 @@ def test_the_last_block_has_no_canonical_commit_yet(chain: CometRpc) -> None:
 
 
 def test_a_block_that_is_not_there_is_none(chain: CometRpc) -> None:
-    assert chain.light_block(1_000_000) is None
+    assert chain.signed_header(1_000_000) is None
     assert chain.block(1_000_000) is None
     assert chain.consensus_params(1_000_000) is None
 
 
 def test_a_refused_request_says_why(chain: CometRpc) -> None:
     with pytest.raises(RpcRefused, match="height must be greater than 0"):
-        chain.light_block(0)
+        chain.signed_header(0)
     with pytest.raises(RpcRefused, match="Method not found"):
         chain.ask("no_such_method", dict)
 
@@ -249,9 +248,9 @@ def test_a_request_that_is_refused_as_a_whole_says_why(chain: CometRpc, monkeypa
 
 def test_where_it_is(chain: CometRpc) -> None:
     status = chain.status()
-    block = chain.light_block(status.height)
+    block = chain.signed_header(status.height)
     assert block is not None
-    header = block.light_block.header
+    header = block.header
     assert (status.chain_id, status.earliest_height) == (header.chain_id, 1)
     assert status.validator_address == header.proposer_address
     assert status.voting_power == 10
@@ -276,8 +275,8 @@ def test_threads_share_a_client(chain: CometRpc) -> None:
             raw = b"no thread %d %d" % (number, turn)
             if chain.broadcast([raw], is_checked=False) != [Broadcast(Entry.PASSED_ON)]:
                 wrong.append(raw)
-            block = chain.light_block(1 + turn % 2)
-            if block is None or block.light_block.header.height != 1 + turn % 2:
+            block = chain.signed_header(1 + turn % 2)
+            if block is None or block.header.height != 1 + turn % 2:
                 wrong.append(block)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
@@ -394,55 +393,23 @@ def test_a_large_hand_in_goes_in_parts(fake: FakeComet) -> None:
     assert all(len(body) <= BATCH_BYTES for body in fake.requests)
 
 
-def test_validators_come_in_pages(fake: FakeComet) -> None:
-    block = of_many_validators(250)
-
-    def of(method: str, params: dict[str, str]) -> object:
-        if method == "commit":
-            return {"signed_header": block["signed_header"], "canonical": True}
-        first = (int(params["page"]) - 1) * int(params["per_page"])
-        part = block["validators"][first : first + int(params["per_page"])]
-        return {"block_height": "2", "validators": part, "count": str(len(part)), "total": "250"}
-
-    fake.answer = results(of)
-    with client(fake) as rpc:
-        found = rpc.light_block(int(block["signed_header"]["header"]["height"]))
-    assert found is not None
-    assert len(found.light_block.validators.validators) == 250
-
-
-def test_validators_that_the_header_does_not_name_are_refused(fake: FakeComet) -> None:
-    block, other = of_many_validators(4), of_many_validators(5)
-
-    def of(method: str, params: dict[str, str]) -> object:
-        if method == "commit":
-            return {"signed_header": block["signed_header"], "canonical": True}
-        return {"validators": other["validators"], "total": "5"}
-
-    fake.answer = results(of)
-    with client(fake) as rpc, pytest.raises(DecodeError, match="not the validators that the header names"):
-        rpc.light_block(int(block["signed_header"]["header"]["height"]))
-
-
 def test_another_height_than_asked_for_is_refused(fake: FakeComet) -> None:
-    block = of_many_validators(4)
+    block = BLOCK
     fake.answer = results(
         lambda _, __: {
             "signed_header": block["signed_header"],
             "canonical": True,
-            "validators": block["validators"],
-            "total": "4",
         }
     )
     with client(fake) as rpc, pytest.raises(DecodeError, match="asked for height 77"):
-        rpc.light_block(77)
+        rpc.signed_header(77)
 
 
 def test_nothing_at_a_height_is_none(fake: FakeComet) -> None:
     """A node that state sync brought to a height has no block there: rpc/core/blocks.go, Commit and Block."""
     fake.answer = results(lambda method, _: {"block": None} if method == "block" else None)
     with client(fake) as rpc:
-        assert rpc.light_block(2) is None
+        assert rpc.signed_header(2) is None
         assert rpc.block(2) is None
 
 
@@ -450,7 +417,7 @@ def test_nothing_at_a_height_is_none(fake: FakeComet) -> None:
 def test_json_that_no_reader_takes_is_refused(fake: FakeComet, inner: bytes) -> None:
     fake.answer = lambda _: http(b'{"id":0,"result":{"signed_header":' + inner + b',"canonical":true}}')
     with client(fake) as rpc, pytest.raises(DecodeError):
-        rpc.light_block(2)
+        rpc.signed_header(2)
 
 
 @pytest.mark.parametrize("length", ["-5", "5" * 20])
@@ -460,29 +427,6 @@ def test_a_length_that_no_reader_takes_is_refused(fake: FakeComet, length: str) 
     fake.answer = lambda _: f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length}\r\nab".encode()
     with client(fake) as rpc, pytest.raises((DecodeError, RpcUnreachable)):
         rpc.status()
-
-
-def test_missing_pages_are_refused(fake: FakeComet) -> None:
-    block = of_many_validators(4)
-
-    def of(method: str, params: dict[str, str]) -> object:
-        if method == "commit":
-            return {"signed_header": block["signed_header"], "canonical": True}
-        return {"validators": block["validators"] if params["page"] == "1" else [], "total": "5"}
-
-    fake.answer = results(of)
-    with client(fake) as rpc, pytest.raises(DecodeError, match="fewer validators than announced"):
-        rpc.light_block(int(block["signed_header"]["header"]["height"]))
-
-
-def of_many_validators(count: int) -> Any:
-    """A light block in JSON, with so many validators that never signed it."""
-    vector = comet("light_blocks")[0]
-    keys = [SigningKey(number.to_bytes(32, "big")).verify_key.encode() for number in range(count)]
-    validators = ValidatorSet(tuple(Validator(key, 1) for key in keys))
-    signed = json.loads(json.dumps(vector["commit"]["signed_header"]))
-    signed["header"]["validators_hash"] = validators.hash().hex().upper()
-    return {"signed_header": signed, "validators": validators_to_json(validators)}
 
 
 def test_nobody_there_is_unreachable() -> None:
@@ -559,13 +503,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
-BLOCK = of_many_validators(1)
+BLOCK: Any = comet("light_blocks")[0]["commit"]
 NODE = {"id": "ab", "network": "chain", "version": "0.39.4", "moniker": "one"}
 WHOLE: dict[str, Any] = {
     "broadcast_tx_sync": {"code": 0, "data": "AB", "log": ""},
     "broadcast_tx_async": {"code": 0, "data": "", "log": ""},
     "commit": {"signed_header": BLOCK["signed_header"], "canonical": True},
-    "validators": {"validators": BLOCK["validators"], "total": "1"},
     "block": {"block": {"header": BLOCK["signed_header"]["header"], "data": {"txs": ["YQ=="]}}},
     "status": {
         "node_info": NODE,

@@ -33,12 +33,11 @@ from tallystick.ledger.comet.rpc_json import (
     QueryForm,
     Reply,
     StatusForm,
-    ValidatorsForm,
     WaitingForm,
     read,
 )
-from tallystick.proof.comet import Commit, Header, LightBlock
-from tallystick.proof.comet_json import MAX_VALIDATORS, commit_from_json, header_from_json, validators_from_json
+from tallystick.proof.comet import Commit, Header
+from tallystick.proof.comet_json import commit_from_json, header_from_json
 from tallystick.proof.timestamps import TimeNs, parse_time
 from tallystick.wire.errors import DecodeError
 
@@ -48,7 +47,6 @@ MAX_ANSWER_BYTES = 64 << 20
 TIMEOUT_SECONDS = 10.0
 
 _CALL_BYTES = 100  # of a call's JSON around its transaction
-_PAGE = 100  # rpc/core/env.go, maxPerPage
 _INTERNAL_ERROR = -32603
 _HEADERS = {"Content-Type": "application/json"}
 _ADDRESS = re.compile(r"(?:(?:tcp|http)://)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:\[\]]+)):([0-9]{1,5})", re.ASCII)
@@ -96,14 +94,6 @@ class Broadcast:
     code: int = 0
     data: bytes = b""
     log: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedBlock:
-    """A light block; canonical when its commit is the one that the next block holds."""
-
-    light_block: LightBlock
-    is_canonical: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +199,6 @@ class CometRpc:
 
     # Asking
 
-    def light_block(self, height: int) -> CommittedBlock | None:
-        """The block at `height` with the validators that sign it; None if it is pruned or not there yet."""
-        signed = self.signed_header(height)
-        if signed is None:
-            return None
-        validators = validators_from_json(self._validators(height))
-        if validators.hash() != signed.header.validators_hash:
-            raise DecodeError("not the validators that the header names", "validators")
-        return CommittedBlock(LightBlock(signed.header, signed.commit, validators), signed.is_canonical)
-
     def signed_header(self, height: int) -> SignedHeader | None:
         """Header and commit at `height`; None if it is pruned or not there yet."""
         result = self._result_at("commit", height)
@@ -295,18 +275,6 @@ class CometRpc:
     def ask(self, method: str, form: type[Form], **params: str) -> Form:
         """The result of any one call, read as `form`. Raises RpcUnreachable, RpcRefused, DecodeError."""
         return read(self._result(method, params), form, method)
-
-    def _validators(self, height: int) -> list[object]:
-        """All pages of a height's validators."""
-        validators: list[object] = []
-        for page in range(1, MAX_VALIDATORS // _PAGE + 1):
-            form = self.ask("validators", ValidatorsForm, height=str(height), page=str(page), per_page=str(_PAGE))
-            validators.extend(form.validators)
-            if len(validators) >= int(form.total):
-                return validators
-            if not form.validators:
-                break
-        raise DecodeError("fewer validators than announced", "validators")
 
     def _result_at(self, method: str, height: int) -> Raw | None:
         """The result for a height; None if that is pruned or not there yet."""

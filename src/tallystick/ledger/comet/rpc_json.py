@@ -89,13 +89,6 @@ class CommitForm(Struct):
     canonical: bool
 
 
-class ValidatorsForm(Struct):
-    """A page of `/validators`."""
-
-    validators: list[object]
-    total: Decimal
-
-
 class _BlockData(Struct):
     txs: list[bytes] | None
 
