@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.node.cometbft.settings import Blocks
+from tallystick.proof.light_client import check_commit
 from tallystick.wire import envelope
 from tallystick.wire.instants import Instant
 from tallystick.wire.status import Status
@@ -175,7 +176,10 @@ class Cluster:
         assert told is not None
         assert told.height == height
         for at in range(1, height):
-            hashes = {m: m.engine.light_block(at).header.hash() for m in members if at >= m.first_height}
+            blocks = {m: m.engine.light_block(at) for m in members if at >= m.first_height}
+            for member, block in blocks.items():
+                assert check_commit(block).is_trusted, f"{member} has too few votes under block {at}"
+            hashes = {m: block.header.hash() for m, block in blocks.items()}
             assert len(set(hashes.values())) == 1, f"members differ in the header of block {at}: {hashes}"
 
     def _check_exactly_once(self, members: list[Member], height: int) -> None:

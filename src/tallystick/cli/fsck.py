@@ -47,7 +47,8 @@ def fsck(
     )
     if fault is None and found.unattested:
         output.note(
-            f"the newest {found.unattested:,} have no header here yet: this node was stopped before it fetched them"
+            f"{found.unattested:,} of these are not attested here: the newest, where this node was stopped before it"
+            " fetched their headers, and any whose header holds too few votes that every verifier takes"
         )
     if fault is None and snapshot is not None:
         output.show(

@@ -43,7 +43,7 @@ from tallystick.ledger.opening import (
     read_revisions,
     read_tip,
 )
-from tallystick.ledger.replay import replay_block, replay_body
+from tallystick.ledger.replay import is_attested, replay_block, replay_body
 from tallystick.ledger.restoring import open_revision
 from tallystick.ledger.snapshots import read_manifest, restore
 from tallystick.ledger.store import Family, RocksStore, Store
@@ -88,7 +88,9 @@ class Check:
         self.checked = self._opened.tip.height
         """The height up to which blocks hold, here or in the run before."""
         self.unattested = 0
-        """Blocks that were executed again, and whose header and commit are not here: a consortium's newest."""
+        """Blocks that were executed again, and that nobody else can verify from here: a consortium's newest, whose
+        header and commit are not here yet, and those with too few votes that every verifier takes.
+        """
 
     def run(self, advance: Callable[[int], None]) -> Fault | None:
         """Check block after block, then row after row. `advance` takes the number of blocks done."""
@@ -159,6 +161,7 @@ class Check:
             executed = replay_block(self._opened, block)
             if self._genesis.engine is Engine.EMBEDDED:
                 return executed, Tip.after(executed, block.header, block.commit)
+            self.unattested += not is_attested(self._opened, block)
             header = block.header
             return executed, Tip.decided(executed, header.time, header.hash(), header.app_hash)
         self.unattested += 1

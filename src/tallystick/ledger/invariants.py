@@ -281,7 +281,9 @@ def check_blocks(engine: Engine) -> Iterator[Violation | None]:
             if decided:
                 return  # the newest headers of a consortium's node come a moment after their blocks
             raise
-        what = _block_fault(engine, block, before, height) or (None if decided else _last_commit_fault(block, before))
+        what = _block_fault(engine, block, before, height)
+        if what is None and not decided:
+            what = _power_fault(block) or _last_commit_fault(block, before)
         yield None if what is None else Violation(f"block {height}", what)
         before = block
 
@@ -321,16 +323,21 @@ def _last_commit_fault(block: comet.LightBlock, before: comet.LightBlock | None)
 
 
 def _commit_fault(block: comet.LightBlock) -> str | None:
-    """Whether over two thirds of the validators' power signed."""
+    """Whether each vote for the block holds."""
     header, commit = block.header, block.commit
-    power = 0
     for index, (validator, signature) in enumerate(zip(block.validators.validators, commit.signatures, strict=False)):
         if signature.flag is not comet.BlockIdFlag.COMMIT:
             continue
         message = commit.vote_sign_bytes(header.chain_id, index)
         if not verifies(validator.public_key, message, signature.signature):
             return f"the signature of validator {index} does not hold"
-        power += validator.power
+    return None
+
+
+def _power_fault(block: comet.LightBlock) -> str | None:
+    """Whether over two thirds of the power signed. Of a consortium's blocks fsck counts those that lack votes here."""
+    votes = zip(block.validators.validators, block.commit.signatures, strict=False)
+    power = sum(validator.power for validator, vote in votes if vote.flag is comet.BlockIdFlag.COMMIT)
     return None if 3 * power > 2 * block.validators.total_power else "too few validators signed"
 
 

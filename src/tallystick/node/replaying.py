@@ -32,9 +32,8 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 class Replayed:
     """What a check found: up to which height, how many blocks it executed now, and the first fault.
 
-    `snapshot`: what it began with instead of the genesis. `unattested`: how many of a consortium's newest blocks have
-    no
-    header here yet; they were executed again like the others.
+    `snapshot`: what it began with instead of the genesis. `unattested`: how many of a consortium's blocks have no
+    header here yet, or one with too few votes; they were executed again like the others.
     """
 
     height: int

@@ -47,6 +47,7 @@ class Judged:
 
 
 TRUSTED = Judged(Verdict.TRUSTED)
+TOO_FEW = Judged(Verdict.INVALID, "no more than two thirds of its validators' power signed it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def check_commit(block: LightBlock) -> Judged:
         if vote.flag is BlockIdFlag.COMMIT:
             signed += validator.power
     if signed * 3 <= block.validators.total_power * 2:
-        return _invalid("no more than two thirds of its validators' power signed it")
+        return TOO_FEW
     return TRUSTED
 
 

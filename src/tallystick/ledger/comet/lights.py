@@ -2,7 +2,9 @@
 
 Nothing is believed: a header must be that of the block decided here, its validators be those of the ledger, and
 signatures that libsodium holds for valid carry over two thirds of their power. Others are left out of the archived
-commit, for CometBFT's own check is more lenient than every verifier's (DESIGN section 7).
+commit, for CometBFT's own check is more lenient than every verifier's (DESIGN section 7). Where one member is away and
+one signs so that only CometBFT takes it, too few are left under the decided block for ever: its header is kept with
+those, or no later one would ever be gathered. fsck counts it, and a verifier does not take it for a proof.
 """
 
 from dataclasses import replace
@@ -39,7 +41,11 @@ def fetch_light(rpc: CometRpc, body: BlockBody, block_hash: str | None, validato
     is_known = block_hash is None or header.hash().hex() == block_hash
     if not is_known or stated != (body.height, body.time, data_hash(body.transactions)):
         raise DecodeError("it is of another block than the one that was decided here", where)
-    return _attested(found, header.chain_id, validators, where)
+    light, judged = _judged(found, header.chain_id, validators)
+    is_final = found.is_canonical and block_hash is not None and judged == light_client.TOO_FEW
+    if not judged.is_trusted and not is_final:
+        raise DecodeError(judged.why, where)
+    return light
 
 
 def fetch_other_light(rpc: CometRpc, height: int, chain_id: str, validators: ValidatorSet) -> Light | None:
@@ -51,15 +57,18 @@ def fetch_other_light(rpc: CometRpc, height: int, chain_id: str, validators: Val
     where = f"the commit of block {height} at {rpc.address}"
     if found is not None and found.header.height != height:
         raise DecodeError("it is of another height", where)
-    return None if found is None else _attested(found, chain_id, validators, where)
-
-
-def _attested(found: SignedHeader, chain_id: str, validators: ValidatorSet, where: str) -> Light:
-    commit = sound(found.commit, chain_id, validators)
-    judged = light_client.judge_alone(LightBlock(found.header, commit, validators), chain_id, validators)
+    if found is None:
+        return None
+    light, judged = _judged(found, chain_id, validators)
     if not judged.is_trusted:
         raise DecodeError(judged.why, where)
-    return Light(found.header, commit)
+    return light
+
+
+def _judged(found: SignedHeader, chain_id: str, validators: ValidatorSet) -> tuple[Light, light_client.Judged]:
+    commit = sound(found.commit, chain_id, validators)
+    judged = light_client.judge_alone(LightBlock(found.header, commit, validators), chain_id, validators)
+    return Light(found.header, commit), judged
 
 
 def sound(commit: Commit, chain_id: str, validators: ValidatorSet) -> Commit:
