@@ -1,4 +1,4 @@
-"""Floods of what is unreadable, too large or sent again, alone and in parcels: honest steps get in, and in time."""
+"""Floods of what is unreadable, too large or sent again, alone and in packets: honest steps get in, and in time."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from tallystick.ledger.comet.parcels import pack
+from tallystick.ledger.comet.packets import pack
 from tallystick.wire import envelope
 from tests.faults.cluster import Cluster
 from tests.faults.load import quantile
@@ -48,10 +48,10 @@ class Flood:
             genuine.replace(b"again", b"Again", 1),
             genuine + b" ",
             *self._again,
-            *(self._parcel() for _ in range(5)),
+            *(self._packet() for _ in range(5)),
         ]
 
-    def _parcel(self) -> bytes:
+    def _packet(self) -> bytes:
         """Well-formed, and of what waits already or was ordered, or of what can't be read; or cut short."""
         fakes = [genuine[:-3] + b"%03d" % self._chance.randrange(1_000) for genuine in self._again]
         packed = pack(self._chance.sample([*self._again, *fakes], BATCH))

@@ -26,6 +26,10 @@ class Recording:
         self.asked: list[str] = []
         self.fails_at = ""
         self.takes_seconds = 0.0
+        self.starts = 0
+
+    def started(self) -> None:
+        self.starts += 1
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
         if name.startswith("_") or name not in METHODS:
@@ -155,6 +159,21 @@ def test_every_method_is_answered_in_kind(tmp_path: Path, address: str) -> None:
         assert server.errors == []
 
     run(tmp_path, story, address)
+
+
+def test_a_start_of_cometbft_is_told_before_its_first_question_and_once(tmp_path: Path) -> None:
+    """It makes its connections, then asks where the ledger stands. Whoever asks CometBFT's RPC has the same asked."""
+
+    async def story(server: Running) -> None:
+        for start in (1, 2):
+            async with server.peer() as first, server.peer() as second:
+                await second.ask(echo=abci.RequestEcho())
+                for _ in range(3):
+                    await first.ask(info=abci.RequestInfo())
+                    await second.ask(check_tx=abci.RequestCheckTx())
+                    assert server.application.starts == start
+
+    run(tmp_path, story)
 
 
 def test_what_is_not_offered_is_said_and_the_connection_stays(tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ class Watching:
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         self.turned_down.append((raw, refusal.status))
 
+    def turned_back(self, raws: list[bytes]) -> None:
+        return
+
     def committed(self, executed: Executed) -> None:
         self.blocks.append(executed)
 

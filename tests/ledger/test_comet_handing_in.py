@@ -15,7 +15,7 @@ import pytest
 from tallystick.kernel.transaction import Seen, is_wake
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.comet.application import LedgerApplication
-from tallystick.ledger.comet.parcels import is_parcel, unpack
+from tallystick.ledger.comet.packets import is_packet, unpack
 from tallystick.ledger.comet.rpc import Broadcast, CometRpc, Entry, RpcUnreachable, SignedHeader
 from tallystick.ledger.engine import Committed, Outcome, RefusedAtDoor, Unknown
 from tallystick.ledger.engines import cometbft
@@ -64,14 +64,14 @@ class FakeComet:
         return Broadcast(Entry.PASSED_ON)
 
     def in_order(self) -> list[bytes]:
-        """The transactions that wait, those of parcels among them."""
-        return [each for raw in self.waiting for each in (unpack(raw) if is_parcel(raw) else (raw,))]
+        """The transactions that wait, those of packets among them."""
+        return [each for raw in self.waiting for each in (unpack(raw) if is_packet(raw) else (raw,))]
 
     def restart(self) -> None:
         """Start anew: it asks where the application stands, and has forgotten what waited."""
         self.waiting, self.seen = [], set()
         assert self.application is not None
-        self.application.info(abci.RequestInfo())
+        self.application.started()
 
     def health(self) -> bool:
         return self.is_there
@@ -90,6 +90,7 @@ class Node:
         self.path = path
         self.comet = FakeComet()
         self.consortium = Consortium()
+        self.ahead_ms = 0
         self.open()
 
     def open(self) -> None:
@@ -101,7 +102,7 @@ class Node:
         self.engine.start()
 
     def _clock(self) -> int:
-        return START.plus((self.engine.height + 1) * BLOCK_MS)
+        return START.plus((self.engine.height + 1) * BLOCK_MS + self.ahead_ms)
 
     def block(self, *raws: bytes, later_ms: int = 0) -> None:
         """A block of what waits in the mempool, or of `raws`."""
@@ -133,7 +134,7 @@ class Node:
             time.sleep(0.005)
 
     def waits(self, *raws: bytes) -> None:
-        """Until exactly these wait in the mempool, in parcels or alone."""
+        """Until exactly these wait in the mempool, in packets or alone."""
         self.until(lambda: self.comet.in_order() == list(raws))
 
 

@@ -11,7 +11,9 @@ from tallystick.ledger.archive import Light
 from tallystick.ledger.comet.decided import Decided
 from tallystick.ledger.comet.gathering import GatheringLedger
 from tallystick.ledger.comet.rpc import CometRpc, SignedHeader
+from tallystick.ledger.engine import NotYet
 from tallystick.ledger.engines.reading import ReadingEngine
+from tallystick.ledger.evidence import _naming
 from tallystick.ledger.fsck import Check
 from tallystick.ledger.invariants import audit
 from tallystick.ledger.store import RocksStore
@@ -108,12 +110,13 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
     one.store.close()
 
 
-def checked(chain: Chain, scratch: Path) -> int:
-    """How many blocks fsck finds unattested on a ledger that holds."""
+def checked(chain: Chain, scratch: Path) -> list[int]:
+    """The heights that fsck finds short of votes on a ledger that holds."""
     check = Check(chain.store, consortium_genesis(), scratch)
     assert check.run(lambda _: None) is None
     assert [done.violation for done in audit(ReadingEngine(chain.store)) if done.violation is not None] == []
-    return check.unattested
+    assert check.unattested == 0
+    return check.short_of_votes
 
 
 def test_a_vote_that_only_cometbft_takes_is_left_out(chain: Chain, tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_a_vote_that_only_cometbft_takes_is_left_out(chain: Chain, tmp_path: Pat
     chain.gather(1)
     assert chain.ledger.light_block(1).commit.signatures[3] == comet.ABSENT
     assert check_commit(chain.ledger.light_block(1)).is_trusted
-    assert checked(chain, tmp_path / "scratch") == 0
+    assert checked(chain, tmp_path / "scratch") == []
 
 
 def test_too_few_votes_under_the_decided_block_end_no_gathering(chain: Chain, tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_too_few_votes_under_the_decided_block_end_no_gathering(chain: Chain, tm
     assert chain.ledger.archived_until == 3
     kept = [check_commit(chain.ledger.light_block(height)).is_trusted for height in (1, 2, 3)]
     assert kept == [True, False, True], "and nobody takes it for more than it is"
-    assert checked(chain, tmp_path / "scratch") == 1
+    assert checked(chain, tmp_path / "scratch") == [2]
 
 
 def test_too_few_votes_that_may_become_more_are_asked_for_again(chain: Chain) -> None:
@@ -145,6 +148,38 @@ def test_too_few_votes_that_may_become_more_are_asked_for_again(chain: Chain) ->
     with pytest.raises(DecodeError, match="two thirds"):
         chain.ledger._gather(1)
     assert chain.ledger.archived_until == 0
+
+
+@pytest.mark.parametrize("next_one", ["there", "absent", "short"])
+def test_the_next_header_says_what_was_decided_where_that_is_forgotten(chain: Chain, next_one: str) -> None:
+    chain.block()
+    chain.block()
+    chain.only(1, good=2, junk=1)
+    chain.ledger._opened.hashes.clear()
+    if next_one == "short":
+        chain.only(2, good=2, junk=1)
+    if next_one == "absent":
+        del chain.comet.has[2]
+    if next_one == "there":
+        chain.gather(1)
+        assert chain.ledger.archived_until == 1
+        return
+    with pytest.raises(DecodeError, match="two thirds"):
+        chain.ledger._gather(1)
+
+
+def test_evidence_shows_the_header_that_names_a_block_short_of_votes(chain: Chain) -> None:
+    """Of a step in block 1: its result is stated by block 2, whose own commit proves nothing."""
+    for height in range(1, 6):
+        chain.block()
+        if height in (2, 5):
+            chain.only(height, good=2, junk=1)
+        chain.gather(height)
+    engine = ReadingEngine(chain.store)
+    assert _naming(engine, {1, 2}) == {3}
+    assert _naming(engine, {1, 3, 4}) == set()
+    with pytest.raises(NotYet):
+        _naming(engine, {5})
 
 
 def test_a_block_that_was_not_decided_here_is_not_believed(chain: Chain) -> None:

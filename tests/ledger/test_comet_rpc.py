@@ -78,6 +78,9 @@ class Echo:
             raise AttributeError(name)
         return lambda _: answers[name]
 
+    def started(self) -> None:
+        return
+
     def info(self, _: abci.RequestInfo) -> abci.ResponseInfo:
         return abci.ResponseInfo(last_block_height=self.height)
 

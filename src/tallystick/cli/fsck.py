@@ -41,14 +41,20 @@ def fsck(
             "blocks": found.blocks,
             "from_snapshot": None if snapshot is None else {"height": snapshot.height, "digest": snapshot.digest},
             "unattested": found.unattested,
+            "short_of_votes": list(found.short_of_votes),
             "holds": fault is None,
             "fault": None if fault is None else {"height": fault.height, "where": fault.where, "what": fault.what},
         }
     )
     if fault is None and found.unattested:
         output.note(
-            f"{found.unattested:,} of these are not attested here: the newest, where this node was stopped before it"
-            " fetched their headers, and any whose header holds too few votes that every verifier takes"
+            f"the newest {found.unattested:,} have no header here yet: this node was stopped before it fetched them"
+        )
+    if fault is None and found.short_of_votes:
+        heights = ", ".join(f"{height:,}" for height in found.short_of_votes[:20])
+        output.note(
+            f"{len(found.short_of_votes):,} of them ({heights}) have too few votes here that every verifier takes; the"
+            " header after each names it"
         )
     if fault is None and snapshot is not None:
         output.show(

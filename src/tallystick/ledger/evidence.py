@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from tallystick.kernel.chain_rows import Predecessor
-from tallystick.ledger.engine import BlockResults, Engine
+from tallystick.ledger.engine import BlockResults, Engine, NotYet
 from tallystick.proof import comet, merkle
 from tallystick.proof.evidence import bundle
 from tallystick.proof.evidence.bundle import Bundle, DueWork, ProvenRecord, Roots, Transaction
@@ -61,6 +61,7 @@ def collect(
     heights |= _kept(engine, {1, last, last + 1} if min(heights) <= last else {last + 1})
     span = range(min(heights), max(heights))  # every change of the validators between is proven
     heights |= {height for height in engine.validator_changes() if height in span}
+    heights |= _naming(engine, heights)
     blocks, sets = _blocks(engine, sorted(heights))
     return Bundle(
         about=about,
@@ -86,6 +87,22 @@ def _kept(engine: Engine, heights: set[int]) -> set[int]:
         except LookupError:
             continue
         found.add(height)
+    return found
+
+
+def _naming(engine: Engine, heights: set[int]) -> set[int]:
+    """The headers that name those of `heights` whose own commits hold too few votes (`ledger.comet.lights`).
+
+    Raises `NotYet` where there is none yet.
+    """
+    found: set[int] = set()
+    for height in sorted(heights):
+        naming = height
+        while not engine.light_block(naming).has_two_thirds:
+            naming += 1
+            if naming > engine.health().height:
+                raise NotYet(f"no header names block {height} yet, and its own commit holds too few votes")
+            found.add(naming)
     return found
 
 

@@ -88,9 +88,9 @@ class Check:
         self.checked = self._opened.tip.height
         """The height up to which blocks hold, here or in the run before."""
         self.unattested = 0
-        """Blocks that were executed again, and that nobody else can verify from here: a consortium's newest, whose
-        header and commit are not here yet, and those with too few votes that every verifier takes.
-        """
+        """Blocks that were executed again, and whose header and commit are not here: a consortium's newest."""
+        self.short_of_votes: list[int] = []
+        """Heights whose commit holds too few votes that every verifier takes; the next header names the block."""
 
     def run(self, advance: Callable[[int], None]) -> Fault | None:
         """Check block after block, then row after row. `advance` takes the number of blocks done."""
@@ -161,7 +161,8 @@ class Check:
             executed = replay_block(self._opened, block)
             if self._genesis.engine is Engine.EMBEDDED:
                 return executed, Tip.after(executed, block.header, block.commit)
-            self.unattested += not is_attested(self._opened, block)
+            if not is_attested(self._opened, block):
+                self.short_of_votes.append(block.body.height)
             header = block.header
             return executed, Tip.decided(executed, header.time, header.hash(), header.app_hash)
         self.unattested += 1

@@ -282,8 +282,8 @@ def check_blocks(engine: Engine) -> Iterator[Violation | None]:
                 return  # the newest headers of a consortium's node come a moment after their blocks
             raise
         what = _block_fault(engine, block, before, height)
-        if what is None and not decided:
-            what = _power_fault(block) or _last_commit_fault(block, before)
+        if what is None and not decided:  # of a consortium's, fsck names those that lack votes here
+            what = _last_commit_fault(block, before) if block.has_two_thirds else "too few validators signed"
         yield None if what is None else Violation(f"block {height}", what)
         before = block
 
@@ -332,13 +332,6 @@ def _commit_fault(block: comet.LightBlock) -> str | None:
         if not verifies(validator.public_key, message, signature.signature):
             return f"the signature of validator {index} does not hold"
     return None
-
-
-def _power_fault(block: comet.LightBlock) -> str | None:
-    """Whether over two thirds of the power signed. Of a consortium's blocks fsck counts those that lack votes here."""
-    votes = zip(block.validators.validators, block.commit.signatures, strict=False)
-    power = sum(validator.power for validator, vote in votes if vote.flag is comet.BlockIdFlag.COMMIT)
-    return None if 3 * power > 2 * block.validators.total_power else "too few validators signed"
 
 
 def check_proofs(engine: Engine) -> Iterator[Violation | None]:

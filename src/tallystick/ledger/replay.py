@@ -62,9 +62,7 @@ def is_attested(opened: Opened, block: ArchivedBlock) -> bool:
     A consortium's block may lack some that CometBFT takes for valid and verifiers don't (`ledger.comet.lights`).
     """
     validators = opened.validators.at(block.header.height)
-    votes = zip(validators.validators, block.commit.signatures, strict=True)
-    signed = sum(validator.power for validator, vote in votes if vote.flag is comet.BlockIdFlag.COMMIT)
-    return signed * 3 > validators.total_power * 2
+    return comet.LightBlock(block.header, block.commit, validators).has_two_thirds
 
 
 def _check_header(opened: Opened, block: ArchivedBlock, where: str) -> None:

@@ -32,8 +32,8 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 class Replayed:
     """What a check found: up to which height, how many blocks it executed now, and the first fault.
 
-    `snapshot`: what it began with instead of the genesis. `unattested`: how many of a consortium's blocks have no
-    header here yet, or one with too few votes; they were executed again like the others.
+    `snapshot`: what it began with instead of the genesis. `unattested`: how many of a consortium's newest blocks have
+    no header here yet, `short_of_votes`: the heights whose commits hold too few; executed again like the others.
     """
 
     height: int
@@ -41,6 +41,7 @@ class Replayed:
     fault: Fault | None
     snapshot: Manifest | None = None
     unattested: int = 0
+    short_of_votes: tuple[int, ...] = ()
 
 
 def replay_ledger(home: Home, ledger: Path, scratch: Path, bar: Bar) -> Replayed:
@@ -72,7 +73,8 @@ def replay_ledger(home: Home, ledger: Path, scratch: Path, bar: Bar) -> Replayed
             raise
         vouched_for = begun_with is None or begun_with == predecessor_snapshot(home)  # by the genesis
         manifest = None if begun_with is None or vouched_for else read_manifest(begun_with)
-        return Replayed(check.height, to_go, fault or _broken_rule(store, bar), manifest, check.unattested)
+        fault = fault or _broken_rule(store, bar)
+        return Replayed(check.height, to_go, fault, manifest, check.unattested, tuple(check.short_of_votes))
     except StoreFailure as error:
         return Replayed(0, 0, Fault(0, "the store", str(error)))
     finally:

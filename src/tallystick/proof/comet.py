@@ -233,6 +233,13 @@ class LightBlock:
     commit: Commit
     validators: ValidatorSet
 
+    @property
+    def has_two_thirds(self) -> bool:
+        """Whether its votes carry over two thirds of the power. That each of them holds, `light_client` says."""
+        votes = zip(self.validators.validators, self.commit.signatures, strict=False)
+        signed = sum(validator.power for validator, vote in votes if vote.flag is BlockIdFlag.COMMIT)
+        return signed * 3 > self.validators.total_power * 2
+
 
 def address_of(public_key: bytes) -> bytes:
     """A validator's address."""

@@ -16,6 +16,9 @@ class Unsupported(NotImplementedError):
 class Application(Protocol):
     """One method for each request. An exception other than `Unsupported` is fatal to the node."""
 
+    def started(self) -> None:
+        """CometBFT was started and is about to ask for the first time; it has nothing of what it had before."""
+
     def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
         """The last block that was committed, so that CometBFT replays those after it."""
 

@@ -71,6 +71,8 @@ class AbciServer:
 
     def __init__(self, application: Application, failed: Callable[[Exception], None]) -> None:
         self._methods = _methods(application)
+        self._started = application.started
+        self._is_started = False  # CometBFT, since its last connection was made: it makes its own once, and then asks
         self._failed = failed
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -98,6 +100,7 @@ class AbciServer:
 
     def joined(self, connection: "_Connection") -> None:
         self._connections.add(connection)
+        self._is_started = False
 
     def left(self, connection: "_Connection") -> None:
         self._connections.discard(connection)
@@ -117,6 +120,9 @@ class AbciServer:
         if self.is_broken:
             return _exception("the application has failed")
         try:
+            if kind == "info" and not self._is_started:
+                self._is_started = True
+                self._started()
             return self._methods[kind](request)
         except Unsupported as error:
             return _exception(f"{kind} is not supported: {error}")

@@ -3,8 +3,8 @@
 The time rule (DESIGN section 6): a header's time is the median of the votes on the block before, so the first block
 after an idle hour is dated an hour ago. A proposer whose clock is well past the time that its block will have proposes
 no transactions; that block's votes are fresh, and so is the next one's time. Nothing else is ever left out of a
-proposal: what is not let in is taken out of the mempool by being turned away in a block. Parcels are opened
-(`ledger.comet.parcels`).
+proposal: what is not let in is taken out of the mempool by being turned away in a block. Packets are opened
+(`ledger.comet.packets`).
 """
 
 import json
@@ -23,7 +23,8 @@ from tallystick.ledger.abci.application import Unsupported
 from tallystick.ledger.abci.protos import abci_pb2 as abci
 from tallystick.ledger.abci.protos import keys_pb2 as keys
 from tallystick.ledger.comet.decided import MAX_BLOCK_TRANSACTIONS, Decided, DecidedLedger, Executed
-from tallystick.ledger.comet.parcels import Parcels, is_parcel, unpack
+from tallystick.ledger.comet.mempool import Mempool
+from tallystick.ledger.comet.packets import is_packet, unpack
 from tallystick.ledger.engine import NotYet
 from tallystick.proof.comet import Validator
 from tallystick.proof.timestamps import NS_PER_SECOND
@@ -37,8 +38,9 @@ RESULT_PATH = "/result"
 SNAPSHOT_PATH = "/snapshot/"
 PROOF_TYPE = "tallystick:state:v1"
 NOT_FOUND, ASK_AGAIN = 1, 2
-NO_PARCEL, NOTHING_NEW, NOTHING_LEFT = 1, 2, 3
-"""Codes of the answer to a parcel; a transaction's are its refusal's status."""
+NO_PACKET, NOTHING_NEW, NOTHING_LEFT = 1, 2, 3
+"""Codes of the answer to a packet; a transaction's are its refusal's status."""
+OPENED_AGAIN = 4  # packets a block, of those that were forgotten for want of room
 
 _KINDS = {
     abci.MisbehaviorType.DUPLICATE_VOTE: "duplicate_vote",
@@ -71,13 +73,13 @@ class Watcher(Protocol):
     """Who waits for outcomes on this node."""
 
     def started(self) -> None:
-        """CometBFT was started: it asks where the ledger stands, and nothing waits in its mempool."""
+        """CometBFT was started, and nothing waits in its mempool."""
 
     def refused(self, raw: bytes, refusal: Refusal) -> None:
         """The mempool's door refused a transaction."""
 
     def turned_back(self, raws: list[bytes]) -> None:
-        """The mempool's door refused a parcel for the others in it: these may come again."""
+        """The mempool's door refused a packet for the others in it: these may come again, each by itself."""
 
     def committed(self, executed: Executed) -> None:
         """A block is on the disk."""
@@ -102,15 +104,18 @@ class LedgerApplication:
         self._snapshots = snapshots
         self._wall_clock_ns = wall_clock_ns
         self._fresh_ns = STALE_NS + commit_wait_ns
-        self._parcels = Parcels()
+        self._mempool = Mempool()
+        self._opened_again = 0
         self._busy_ns = 0  # what the last block took here, from its decision to the disk: no idleness
         self._decided_ns = 0
 
     # Information and the chain's beginning
 
-    def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
-        self._parcels.clear()
+    def started(self) -> None:
+        self._mempool.clear()
         self._watcher.started()
+
+    def info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
         height = self._ledger.height
         return abci.ResponseInfo(
             data="tallystick",
@@ -181,56 +186,62 @@ class LedgerApplication:
         raw = request.tx
         if request.type == abci.CheckTxType.RECHECK:
             return self._check_again(raw)
-        if is_parcel(raw):
-            return self._check_parcel(raw)
+        if is_packet(raw):
+            return self._check_packet(raw)
         refusal = self._ledger.check(raw)
+        if is_wake(raw):
+            return _checked(refusal)
         if refusal is None:
-            return abci.ResponseCheckTx()
-        if not is_wake(raw):
+            self._mempool.add(raw)
+        elif not self._mempool.holds(raw):  # else its block has the word: a packet that it waits in was let in
             self._watcher.refused(raw, refusal)
-        said = json.dumps(refusal.facts, default=str)
-        return abci.ResponseCheckTx(code=refusal.status.number, log=f"{refusal.status.label} {said}"[:500])
+        return _checked(refusal)
 
-    def _check_parcel(self, parcel: bytes) -> abci.ResponseCheckTx:
-        """Let a parcel in of which at least half is new here and let in; else anybody could fill the mempools by
+    def _check_packet(self, packet: bytes) -> abci.ResponseCheckTx:
+        """Let a packet in of which at least half is new here and let in; else anybody could fill the mempools by
         packing what waits already, or what nobody signed, again and again.
         """
         try:
-            raws = unpack(parcel)
+            raws = unpack(packet)
         except DecodeError as error:
-            return abci.ResponseCheckTx(code=NO_PARCEL, log=str(error))
+            return abci.ResponseCheckTx(code=NO_PACKET, log=str(error))
+        known = dict.fromkeys(self._mempool.held_otherwise(packet, raws))
         new: list[bytes] = []
-        to_spare = len(parcel) // 2
         for raw in raws:
-            refusal = None
-            if not self._parcels.holds(raw):
-                refusal = self._ledger.check(raw)
-                if refusal is None:
-                    new.append(raw)
-                    continue
+            if raw in known:
+                continue
+            refusal = self._ledger.check(raw)
+            if refusal is None:
+                new.append(raw)
+            else:
                 self._watcher.refused(raw, refusal)
-            to_spare -= len(raw)
-            if to_spare < 0:
-                break
-        if to_spare < 0:
-            self._watcher.turned_back([raw for raw in raws if not self._parcels.holds(raw)])
-            return abci.ResponseCheckTx(code=NOTHING_NEW, log="less than half of the parcel is new and let in")
-        self._parcels.put(parcel, new)
+        if 2 * sum(map(len, new)) < len(packet):
+            self._watcher.turned_back([*new, *known])
+            return abci.ResponseCheckTx(code=NOTHING_NEW, log="less than half of the packet is new and let in")
+        self._mempool.put(packet, new)
         return abci.ResponseCheckTx()
 
     def _check_again(self, raw: bytes) -> abci.ResponseCheckTx:
-        """What stands in the mempool leaves it by a block alone, and a parcel once all of it is in blocks."""
-        if not is_parcel(raw) or self._left(raw):
+        """What stands in the mempool leaves it by a block alone, and a packet once all of it is in blocks."""
+        self._mempool.still_waits(raw)
+        if not is_packet(raw):
             return abci.ResponseCheckTx()
-        self._parcels.forget(raw)
-        return abci.ResponseCheckTx(code=NOTHING_LEFT, log="all of the parcel is in blocks")
+        left = self._mempool.left(raw)
+        if left is None:  # opening costs as much as letting it in: of many, a few after each block
+            self._opened_again += 1
+            left = (raw,) if self._opened_again > OPENED_AGAIN else self._left(raw)
+        if left:
+            return abci.ResponseCheckTx()
+        self._mempool.forget(raw)
+        return abci.ResponseCheckTx(code=NOTHING_LEFT, log="all of the packet is in blocks")
 
-    def _left(self, parcel: bytes) -> tuple[bytes, ...]:
-        """What of a parcel in the mempool is to come into a block."""
-        left = self._parcels.left(parcel)
+    def _left(self, packet: bytes) -> tuple[bytes, ...]:
+        """What of a packet in the mempool is to come into a block."""
+        left = self._mempool.left(packet)
         if left is None:  # forgotten for want of room
-            left = tuple(raw for raw in unpack(parcel) if not self._parcels.holds(raw) and not self._ledger.check(raw))
-            self._parcels.put(parcel, left)
+            waits = self._mempool.holds
+            left = tuple(raw for raw in unpack(packet) if not waits(raw) and self._ledger.check(raw) is None)
+            self._mempool.put(packet, left)
         return left
 
     # Consensus
@@ -239,7 +250,7 @@ class LedgerApplication:
         idle_ns = self._wall_clock_ns() - _nanoseconds(request.time) - self._busy_ns
         if idle_ns > self._fresh_ns:
             return abci.ResponsePrepareProposal()
-        opened = (each for raw in request.txs for each in (self._left(raw) if is_parcel(raw) else (raw,)))
+        opened = (each for raw in request.txs for each in (self._left(raw) if is_packet(raw) else (raw,)))
         return abci.ResponsePrepareProposal(txs=list(islice(dict.fromkeys(opened), MAX_BLOCK_TRANSACTIONS)))
 
     def process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:
@@ -275,7 +286,8 @@ class LedgerApplication:
 
     def commit(self, request: abci.RequestCommit) -> abci.ResponseCommit:
         executed = self._ledger.commit()
-        self._parcels.ordered(executed.decided.transactions)
+        self._mempool.ordered(executed.decided.transactions)
+        self._opened_again = 0
         self._watcher.committed(executed)
         self._busy_ns = time.monotonic_ns() - self._decided_ns
         return abci.ResponseCommit(retain_height=self._snapshots.after_commit(executed.decided.height))
@@ -294,6 +306,13 @@ class LedgerApplication:
 
     def apply_snapshot_chunk(self, request: abci.RequestApplySnapshotChunk) -> abci.ResponseApplySnapshotChunk:
         return self._snapshots.apply(request)
+
+
+def _checked(refusal: Refusal | None) -> abci.ResponseCheckTx:
+    if refusal is None:
+        return abci.ResponseCheckTx()
+    said = json.dumps(refusal.facts, default=str)
+    return abci.ResponseCheckTx(code=refusal.status.number, log=f"{refusal.status.label} {said}"[:500])
 
 
 def _nanoseconds(stamp: object) -> int:

@@ -115,7 +115,7 @@ class GatheringLedger(DecidedLedger):
         if body is None:
             self._next_light = height + 1  # a block from before this node's snapshot
             return True
-        light = fetch_light(self._rpc, body, self._opened.hashes.get(height), self.validators_at(height))
+        light = fetch_light(self._rpc, body, self._opened.hashes.get(height), self.validators_at)
         if light is None:
             return False
         self._keep_light(light)

@@ -4,9 +4,11 @@ Nothing is believed: a header must be that of the block decided here, its valida
 signatures that libsodium holds for valid carry over two thirds of their power. Others are left out of the archived
 commit, for CometBFT's own check is more lenient than every verifier's (DESIGN section 7). Where one member is away and
 one signs so that only CometBFT takes it, too few are left under the decided block for ever: its header is kept with
-those, or no later one would ever be gathered. fsck counts it, and a verifier does not take it for a proof.
+those, or no later one would ever be gathered. fsck names it, and evidence shows the next header, which names it.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from tallystick.ledger.archive import BlockBody, Light
@@ -17,6 +19,7 @@ from tallystick.proof.comet import (
     BlockIdFlag,
     Commit,
     CommitSig,
+    Header,
     LightBlock,
     Validator,
     ValidatorSet,
@@ -25,12 +28,16 @@ from tallystick.proof.comet import (
 from tallystick.wire.errors import DecodeError
 from tallystick.wire.keys import verifies
 
+_log = logging.getLogger(__name__)
 
-def fetch_light(rpc: CometRpc, body: BlockBody, block_hash: str | None, validators: ValidatorSet) -> Light | None:
+
+def fetch_light(
+    rpc: CometRpc, body: BlockBody, block_hash: str | None, validators_at: Callable[[int], ValidatorSet]
+) -> Light | None:
     """The light of a block that was executed here; None while CometBFT has none.
 
-    `block_hash` is the hash that was decided, as far back as it is kept. Raises `DecodeError` where what CometBFT has
-    is not of this ledger, `RpcUnreachable`.
+    `block_hash` is the hash that was decided, as far back as it is kept; else the next block says it. Raises
+    `DecodeError` where what CometBFT has is not of this ledger, `RpcUnreachable`.
     """
     found = rpc.signed_header(body.height)
     if found is None:
@@ -41,11 +48,23 @@ def fetch_light(rpc: CometRpc, body: BlockBody, block_hash: str | None, validato
     is_known = block_hash is None or header.hash().hex() == block_hash
     if not is_known or stated != (body.height, body.time, data_hash(body.transactions)):
         raise DecodeError("it is of another block than the one that was decided here", where)
-    light, judged = _judged(found, header.chain_id, validators)
-    is_final = found.is_canonical and block_hash is not None and judged == light_client.TOO_FEW
-    if not judged.is_trusted and not is_final:
+    light, judged = _judged(found, header.chain_id, validators_at(body.height))
+    if judged == light_client.TOO_FEW and found.is_canonical:
+        decided = block_hash or _named_by_the_next(rpc, header, validators_at(body.height + 1))
+        if header.hash().hex() == decided:
+            _log.error("%s: its votes that every verifier takes are too few; it is kept with those", where)
+            return light
+    if not judged.is_trusted:
         raise DecodeError(judged.why, where)
     return light
+
+
+def _named_by_the_next(rpc: CometRpc, header: Header, validators: ValidatorSet) -> str:
+    """The hash that the block after `header` names, where its own validators vouch for that one."""
+    found = rpc.signed_header(header.height + 1)
+    if found is None or not _judged(found, header.chain_id, validators)[1].is_trusted:
+        return ""
+    return found.header.last_block_id.hash.hex()
 
 
 def fetch_other_light(rpc: CometRpc, height: int, chain_id: str, validators: ValidatorSet) -> Light | None:

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from heapq import nsmallest
 from math import inf
 
 from tallystick.kernel.core.refusal import Fact, Refusal
@@ -20,7 +20,7 @@ from tallystick.kernel.genesis import Genesis
 from tallystick.kernel.transaction import body_hash_of, wake_bytes
 from tallystick.ledger.comet.decided import Executed, outcomes_of
 from tallystick.ledger.comet.gathering import GatheringLedger
-from tallystick.ledger.comet.parcels import pack, parcelled
+from tallystick.ledger.comet.packets import divided, pack
 from tallystick.ledger.comet.rpc import BATCH_TRANSACTIONS, Broadcast, CometRpc, Entry, RpcRefused, RpcUnreachable
 from tallystick.ledger.engine import (
     Committed,
@@ -57,7 +57,7 @@ class _Waiting:
     body_hash: bytes
     until: float
     passed_at: float = inf
-    goes_alone: bool = False  # it was passed on in a parcel, and came into no block
+    goes_alone: bool = False  # a packet has not brought it into a block
     is_passed_on: bool = False  # it may be in a mempool, here or elsewhere
     done: list[Callable[[Outcome], None]] = field(default_factory=list)
 
@@ -185,6 +185,8 @@ class CometEngine(GatheringLedger):
         """CometBFT is there anew, and its mempool is empty: what waits is passed on once more."""
         with self._changed:
             self._outgoing = deque(self._waiting.values())
+            for waiting in self._outgoing:
+                waiting.passed_at, waiting.goes_alone = inf, False
             self._changed.notify()
 
     def refused(self, raw: bytes, refusal: Refusal) -> None:
@@ -197,9 +199,13 @@ class CometEngine(GatheringLedger):
                 self._behind.popitem(last=False)
 
     def turned_back(self, raws: list[bytes]) -> None:
-        """These were in a parcel with too much that the door refused."""
+        """These were in a packet with too much that was refused or waits already, here or at the others as well."""
         with self._changed:
-            self._outgoing.extend(waiting for raw in raws if (waiting := self._waiting.get(raw)) is not None)
+            for raw in raws:
+                waiting = self._waiting.get(raw)
+                if waiting is not None:
+                    waiting.goes_alone = True
+                    self._outgoing.append(waiting)
             self._changed.notify()
 
     def _catch_up(self) -> None:
@@ -285,8 +291,8 @@ class CometEngine(GatheringLedger):
         """Pass on once more what no block came to hold: a mempool forgets with its process, and says nothing of it."""
         with self._changed:
             old = (waiting for waiting in self._waiting.values() if now - waiting.passed_at > AGAIN_SECONDS)
-            for waiting in islice(old, BATCH_TRANSACTIONS):
-                waiting.goes_alone = True  # so that nothing that others did with its parcel holds it up
+            for waiting in nsmallest(BATCH_TRANSACTIONS, old, key=lambda waiting: waiting.passed_at):
+                waiting.goes_alone = True  # so that nothing that others did with its packet holds it up
                 self._outgoing.append(waiting)
 
     def _pass_on(self, batch: list[_Waiting]) -> None:
@@ -294,13 +300,15 @@ class CometEngine(GatheringLedger):
         for waiting in batch:
             waiting.passed_at = now
         together = {waiting.raw: waiting for waiting in batch if not waiting.goes_alone}
-        parts = [[together[raw] for raw in raws] for raws in parcelled(together)]
+        parts = [[together[raw] for raw in raws] for raws in divided(together)]
         parts += [[waiting] for waiting in batch if waiting.goes_alone]
         raws = [part[0].raw if len(part) == 1 else pack([waiting.raw for waiting in part]) for part in parts]
         try:
             answers = self._rpc.broadcast(raws, is_checked=False)
             self._unreachable = ""
         except (RpcUnreachable, RpcRefused, DecodeError) as error:
+            for waiting in batch:  # any of them may have been taken
+                waiting.is_passed_on = waiting.is_passed_on or not isinstance(error, RpcRefused)
             self._again(batch, str(error))
             return
         behind = []

@@ -33,7 +33,7 @@ EVIDENCE_MAX_AGE_NS = 7 * 24 * 3600 * 1_000_000_000
 
 RATE_BYTES = 20_000_000  # a second, to and from each peer
 MEMPOOL_TRANSACTIONS = 200_000
-MEMPOOL_BYTES = 512 << 20
+MEMPOOL_BYTES = 128 << 20
 SEEN_TRANSACTIONS = 400_000
 TRUST_PERIOD = "720h"  # without new transactions no block is made: the last may be of before the holidays
 _MS_NS = 1_000_000
@@ -115,7 +115,7 @@ def _config(home: Home, settings: NodeSettings) -> str:
             "recv_rate": RATE_BYTES,
         },
         "mempool": {
-            "recheck": True,  # by it an opened parcel leaves the mempool; nothing else does
+            "recheck": True,  # by it an opened packet leaves the mempool; nothing else does
             "size": MEMPOOL_TRANSACTIONS,
             "max_txs_bytes": MEMPOOL_BYTES,
             "max_tx_bytes": envelope.MAX_BYTES,
