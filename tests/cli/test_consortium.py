@@ -59,6 +59,9 @@ def test_a_consortium_that_is_down_says_so(tmp_path: Path, genesis: Path) -> Non
     assert "none of them was running" in run("consortium", "down", tmp_path / "all").out
 
 
+_SYNCED = ("--state-sync", "north:26657,south:26657", "--trust", f"12:{'ab' * 32}")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -70,6 +73,7 @@ def test_a_consortium_that_is_down_says_so(tmp_path: Path, genesis: Path) -> Non
         (("node", "init", "--listen", "quay"), "peers.listen"),
         (("node", "init", "--trust", "12:abc"), "--state-sync HOST:PORT,HOST:PORT and --trust HEIGHT:HASH"),
         (("node", "init", "--join", "none.json"), "none.json: can't be read"),
+        (("node", "init", *_SYNCED, "--join", "g.json", "--blocks", "old"), "a snapshot takes the place of the whole"),
     ],
 )
 def test_what_cannot_be_done_is_named(tmp_path: Path, words: tuple[str, ...], said: str) -> None:

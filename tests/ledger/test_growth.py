@@ -19,6 +19,8 @@ from tallystick.kernel.governance.records import Engine, Validator, ValidatorSet
 from tallystick.kernel.membership.records import Role
 from tallystick.kernel.transaction import Seen, Transaction, read
 from tallystick.ledger.archive import Archive, ArchivedBlock
+from tallystick.ledger.comet.decided import Decided, DecidedLedger
+from tallystick.ledger.comet.state_sync import ChunkAnswer, OfferAnswer, SnapshotTaking
 from tallystick.ledger.engine import Cursor, Pruned, RefusedAtDoor
 from tallystick.ledger.fsck import Check
 from tallystick.ledger.growth import begin_from_snapshot, carry_over, successor_genesis
@@ -32,7 +34,7 @@ from tallystick.wire.instants import DAY_MS, Instant
 from tallystick.wire.status import Status
 from tests.conformance.chain import check_proof
 from tests.support.chain import GOVERNOR, TREE_DEPTH
-from tests.support.grown import NAMES, SUCCESSOR, Former, Grown, GrownChain
+from tests.support.grown import NAMES, NS, SUCCESSOR, Former, Grown, GrownChain
 from tests.support.members import anchor, application, key_of, public
 
 NEWCOMER = public(key_of("member 5"))
@@ -403,4 +405,36 @@ def test_the_whole_ledger_is_checked_from_the_genesis_on(scene: Scene, tmp_path:
     fault = Check(store, scene.genesis, scratch, scene.snapshot).run(lambda _: None)
     assert fault is not None
     assert str(fault) == "block 2: events of transaction 0: not as its result states"
+    store.close()
+
+
+# Joining later, from a snapshot
+
+
+def test_a_successor_is_joined_from_a_snapshot(scene: Scene, grown: Grown, tmp_path: Path) -> None:
+    chain = on(grown, scene)
+    chain.submit(chain.sign(AnchorDocument(anchor=anchor(content="before")), by=scene.writer))
+    offered = tmp_path / "offered"
+    grown.snapshot(offered)
+    manifest = read_manifest(offered)
+    store = begun(scene, tmp_path / "joining")
+    taking = SnapshotTaking(store, scene.genesis, lambda _: bytes.fromhex(manifest.digest))
+    metadata = (offered / "manifest.json").read_bytes()
+    digest, app_hash = bytes.fromhex(manifest.digest), bytes.fromhex(manifest.app_hash)
+    offer = taking.offer(manifest.height, manifest.format, len(manifest.chunks), digest, metadata, app_hash)
+    assert (offer.answer, offer.reason) == (OfferAnswer.ACCEPT, "")
+    for index, chunk in enumerate(manifest.chunks):
+        applied = taking.apply(index, (offered / chunk.name).read_bytes(), "a peer")
+        assert applied.answer is ChunkAnswer.ACCEPT, applied.reason
+    joined = DecidedLedger(store, scene.genesis)
+    assert (joined.height, joined.app_hash) == (grown.height, grown.app_hash)
+    assert joined.validators_at(grown.height + 1) == grown.validators_at(grown.height + 1)
+    old = joined.result(body_hash(scene.raws[0]))
+    assert old == scene.places[0], "receipts of the chain before came as well"
+    raw = chain.sign(AnchorDocument(anchor=anchor(content="after")), by=scene.writer)
+    decided = Decided(grown.height + 1, int(grown._time + 1_000) * NS, bytes(32), (raw,))
+    for ledger in (grown, joined):
+        ledger.execute(decided)
+        ledger.commit()
+    assert joined.app_hash == grown.app_hash
     store.close()

@@ -110,6 +110,8 @@ def init(
     from tallystick.node.home import new_home
 
     home = new_home(common.home)
+    if blocks is not None and node.state_sync:
+        raise DecodeError("a snapshot takes the place of the whole ledger: join from the beginning instead", "--blocks")
     if join is not None:
         show_member(common.output, join_chain(home, join, node.applied, blocks))
         return
