@@ -13,12 +13,14 @@ from tallystick.ledger.comet.gathering import GatheringLedger
 from tallystick.ledger.comet.rpc import CometRpc, SignedHeader
 from tallystick.ledger.engine import NotYet
 from tallystick.ledger.engines.reading import ReadingEngine
-from tallystick.ledger.evidence import _naming
+from tallystick.ledger.evidence import collect
 from tallystick.ledger.fsck import Check
 from tallystick.ledger.invariants import audit
 from tallystick.ledger.store import RocksStore
+from tallystick.ledger.validators import set_of
 from tallystick.proof import comet
 from tallystick.proof.comet import BlockId, BlockIdFlag, Commit, CommitSig, Header, address_of, vote_sign_bytes
+from tallystick.proof.evidence.blocks import Era, prove_headers
 from tallystick.proof.light_client import check_commit
 from tallystick.wire.errors import DecodeError
 from tests.support.decided import BLOCK_MS, consortium_genesis
@@ -52,11 +54,11 @@ class Chain:
         self._consortium = Consortium()
         self._last: tuple[BlockId, bytes] = (BlockId(), comet.NO_RESULTS_HASH)
 
-    def block(self) -> None:
-        """Decide and commit the next, with all four votes."""
+    def block(self, *, is_idle: bool = False) -> None:
+        """Decide and commit the next, with all four votes; an idle one changes no state."""
         ledger = self.ledger
         height = ledger.height + 1
-        raws = (self._consortium.anchoring(f"paper {height}"), b"not a transaction")
+        raws = (b"" if is_idle else self._consortium.anchoring(f"paper {height}"), b"not a transaction")
         last_block_id, last_results = self._last
         header = Header(
             chain_id=ledger.chain_id,
@@ -171,15 +173,26 @@ def test_the_next_header_says_what_was_decided_where_that_is_forgotten(chain: Ch
 def test_evidence_shows_the_header_that_names_a_block_short_of_votes(chain: Chain) -> None:
     """Of a step in block 1: its result is stated by block 2, whose own commit proves nothing."""
     for height in range(1, 6):
-        chain.block()
-        if height in (2, 5):
+        chain.block(is_idle=height > 3)
+        if height == 2:
             chain.only(height, good=2, junk=1)
         chain.gather(height)
-    engine = ReadingEngine(chain.store)
-    assert _naming(engine, {1, 2}) == {3}
-    assert _naming(engine, {1, 3, 4}) == set()
-    with pytest.raises(NotYet):
-        _naming(engine, {5})
+    engine, genesis = ReadingEngine(chain.store), consortium_genesis()
+    trusted = Era(genesis.chain_id, frozenset({set_of(genesis.validators).hash()}))
+    for places in ([(1, 0)], [(1, 0), (3, 0)]):
+        bundle = collect(engine, "documents", bytes(32), ["protocol/chain"], places)
+        prove_headers(bundle, (trusted,))
+        assert {1, 2, 3} <= {block.header.height for block in bundle.blocks}
+
+
+def test_evidence_waits_for_the_header_that_names_the_last_block(chain: Chain) -> None:
+    for height in (1, 2):
+        chain.block(is_idle=height == 2)
+        if height == 2:
+            chain.only(2, good=2, junk=1)
+        chain.gather(height)
+    with pytest.raises(NotYet, match="no header names block 2 yet"):
+        collect(ReadingEngine(chain.store), "documents", bytes(32), ["protocol/chain"], [(1, 0)])
 
 
 def test_a_block_that_was_not_decided_here_is_not_believed(chain: Chain) -> None:
