@@ -176,6 +176,23 @@ def test_a_start_of_cometbft_is_told_before_its_first_question_and_once(tmp_path
     run(tmp_path, story)
 
 
+def test_the_transport_reads_nothing_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In early releases of Python 3.11 it begins to read although `connection_made` has paused it."""
+
+    def add_reader(transport: Any, *words: Any) -> None:
+        if not transport._closing:
+            transport._loop._add_reader(*words)
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", add_reader)
+
+    async def story(server: Running) -> None:
+        for _ in range(50):
+            async with server.peer() as peer:
+                assert (await peer.ask(echo=abci.RequestEcho(message="合符"))).echo.message == "合符"
+
+    run(tmp_path, story)
+
+
 def test_what_is_not_offered_is_said_and_the_connection_stays(tmp_path: Path) -> None:
     async def story(server: Running) -> None:
         async with server.peer() as peer:

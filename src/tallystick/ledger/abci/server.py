@@ -211,10 +211,17 @@ class _Connection(asyncio.Protocol):
             raise TypeError("a stream is needed")
         self._transport = transport
         transport.set_write_buffer_limits(HIGH_WATER_BYTES)
-        transport.pause_reading()
-        connection = transport.get_extra_info("socket").dup()
-        self._reader = _Reader(connection, asyncio.get_running_loop(), self._take)
         self._server.joined(self)
+        asyncio.get_running_loop().call_soon(self._read, transport)
+
+    def _read(self, transport: asyncio.Transport) -> None:
+        """Read by a thread from now on. The transport itself begins to read after `connection_made` has returned, in
+        early releases of Python 3.11 also where that has paused it; what it read would be lost.
+        """
+        transport.pause_reading()
+        if not self._is_closing:
+            connection = transport.get_extra_info("socket").dup()
+            self._reader = _Reader(connection, asyncio.get_running_loop(), self._take)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
